@@ -1,0 +1,318 @@
+"""The contract between thinking and hands: what shall exist, as plain values.
+
+`desired.build` makes a `State` from a snapshot; a driver makes it true and reports
+`Observed` values. This module imports nothing of ours, knows no Azure type and holds
+no decision: addresses, names and order were chosen before. Keys are stable over
+restarts; two items are the same item if their keys are equal, and unchanged if their
+fingerprints are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from typing import ClassVar
+
+Key = str
+
+#: The key of the network that stands for the internet (the `edge` namespace).
+INTERNET: Key = "net/internet"
+#: The platform address of every VNet: resolver and source of health probes.
+PLATFORM_ADDRESS = "168.63.129.16"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """What every item has. owners: lower-case resource ids whose operations wait for this item."""
+
+    rank: ClassVar[int] = 0
+    key: Key
+    owners: tuple[str, ...] = ()
+    needs: tuple[Key, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over everything but the owners; equal content, equal fingerprint."""
+        return hashlib.sha256(_canonical(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network(Item):
+    """One virtual network: a router namespace of its own, joined to the edge.
+
+    index: small, unique, stable; names and transit addresses derive from it.
+    prefixes: address space; what has no endpoint inside it is dropped, never sent on.
+    egress: the public address that outbound connections take, or None for no way out.
+    """
+
+    rank: ClassVar[int] = 10
+    index: int
+    prefixes: tuple[str, ...]
+    egress: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint(Item):
+    """A network interface with one IPv4 address in a namespace of its own, on its network's router.
+
+    network: key of the Network, or INTERNET for a host on the internet.
+    Only packets from `address` may leave it.
+    """
+
+    rank: ClassVar[int] = 20
+    network: Key
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAddress:
+    """A virtual address of a cluster's service range, as its pods see it."""
+
+    address: str
+    protocol: str  # "tcp" | "udp"
+    port: int
+    target: str
+    target_port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceMap(Item):
+    """The service range as seen from one endpoint (kube-proxy's work): dnat on output."""
+
+    rank: ClassVar[int] = 25
+    endpoint: Key
+    range: str
+    services: tuple[ServiceAddress, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One security rule, resolved to prefixes. Empty sources/destinations/ports mean `any`.
+
+    name: unique in its group and direction; the kernel counts packets under it.
+    protocol: "tcp", "udp", "icmp", "esp", "ah" or "*". Ports: inclusive pairs; protocol `*` with ports means TCP and UDP.
+    """
+
+    name: str
+    priority: int
+    protocol: str
+    sources: tuple[str, ...] = ()
+    source_ports: tuple[tuple[int, int], ...] = ()
+    destinations: tuple[str, ...] = ()
+    destination_ports: tuple[tuple[int, int], ...] = ()
+    allow: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleSet:
+    """An NSG as one network sees it, default rules included, in order of priority; first match decides."""
+
+    id: str  # lower-case resource id of the NSG; counters are reported under it
+    name: str  # a short token, unique in the network, fit for a chain name ([a-z0-9_], at most 40)
+    inbound: tuple[Rule, ...]
+    outbound: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Which rule sets (by `RuleSet.name`) hold at an endpoint. None: no group at that level, so allow.
+
+    Outbound: nic, then subnet. Inbound: subnet, then nic.
+    """
+
+    endpoint: Key
+    address: str
+    subnet: str | None
+    nic: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter(Item):
+    """All packet filtering of one network, replaced as one."""
+
+    rank: ClassVar[int] = 30
+    network: Key
+    rule_sets: tuple[RuleSet, ...]
+    bindings: tuple[Binding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balancer(Item):
+    """A load balancer's frontend and port, spread over targets that answer the probe.
+
+    public: the frontend is a public address, routed from the edge to this network.
+    floating: inbound rules of the targets judge the frontend's address and port (Azure's
+    floating IP, which AKS always uses), not the target's.
+    probe_path: an HTTP GET that must answer 200, or None for a TCP connect. Probes come from 168.63.129.16.
+    """
+
+    rank: ClassVar[int] = 40
+    network: Key
+    address: str
+    port: int
+    protocol: str = "tcp"
+    public: bool
+    floating: bool
+    targets: tuple[Target, ...]
+    probe_port: int
+    probe_path: str | None = None
+    probe_interval_s: float = 5.0
+    probe_threshold: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """name: lower case, no final dot; a leading `*.` matches any one or more labels. kind: "A" or "CNAME"."""
+
+    name: str
+    kind: str
+    values: tuple[str, ...]
+    ttl: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View(Item):
+    """What a resolver answers at 168.63.129.16 of a network, or on port 53 of an endpoint.
+
+    Names that no record matches do not exist. Longest match wins; exact before wildcard.
+    """
+
+    rank: ClassVar[int] = 50
+    at: Key
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment(Item):
+    """A Python environment, built outside the sandbox; key is `env/<content hash>`.
+
+    python: "3.11" style, or "" for any. pip: requirement lines, as given.
+    index_options: `--extra-index-url X`, `--find-links Y` pairs, as given in the specification.
+    ignored: lines that were reported to the client and left out (conda packages without a pip equivalent never are: they fail).
+    """
+
+    rank: ClassVar[int] = 60
+    python: str
+    pip: tuple[str, ...]
+    index_options: tuple[tuple[str, str], ...] = ()
+    apt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of a bundle. blob: sha256 of its content in the blob store. unpack: a tar.gz to be unpacked at `path`'s folder."""
+
+    path: str
+    blob: str
+    unpack: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle(Item):
+    """A read-only folder made of stored blobs; key is `bundle/<content hash>`."""
+
+    rank: ClassVar[int] = 61
+    files: tuple[File, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload(Item):
+    """A scoring process, sandboxed, in an endpoint's namespace.
+
+    bundle: mounted read-only at /var/azureml-app (folders `app` and `models` are inside by path).
+    variables: environment variables. cpu: cores. memory_mb: MiB. port: where it serves; `GET /` is its readiness.
+    nonce: changes to force a restart.
+    """
+
+    rank: ClassVar[int] = 70
+    endpoint: Key
+    environment: Key
+    bundle: Key
+    variables: tuple[tuple[str, str], ...]
+    cpu: float
+    memory_mb: int
+    port: int
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One service behind an inference router.
+
+    keys: hex sha256 of every accepted `Authorization` value (`Bearer <key>`); required when auth is on.
+    """
+
+    service: str
+    auth: bool
+    keys: tuple[str, ...]
+    targets: tuple[Target, ...]
+    timeout_ms: int
+    max_concurrent: int
+    max_queue_wait_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router(Item):
+    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`."""
+
+    rank: ClassVar[int] = 80
+    endpoint: Key
+    port: int
+    routes: tuple[Route, ...]
+
+
+AnyItem = Network | Endpoint | ServiceMap | Filter | Balancer | View | Environment | Bundle | Workload | Router
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that shall exist, by key."""
+
+    items: Mapping[Key, AnyItem] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, items: Iterable[AnyItem]) -> State:
+        """Raises ValueError on a key given twice with different content."""
+        by_key: dict[Key, AnyItem] = {}
+        for item in items:
+            if by_key.setdefault(item.key, item) != item:
+                raise ValueError(f"two different items share the key {item.key}")
+        return cls(by_key)
+
+    def __iter__(self) -> Iterator[AnyItem]:
+        return iter(self.items.values())
+
+
+class Readiness(Enum):
+    """How far an observed item is."""
+
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a driver sees of one item. code and message say why it failed, in words for the resource's owner."""
+
+    fingerprint: str
+    readiness: Readiness = Readiness.READY
+    code: str = ""
+    message: str = ""
+
+
+def _canonical(value: object) -> str:
+    if is_dataclass(value) and not isinstance(value, type):
+        inner = ",".join(f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.name != "owners")
+        return f"{type(value).__name__}({inner})"
+    if isinstance(value, tuple):
+        return "[" + ",".join(_canonical(v) for v in value) + "]"
+    return repr(value)

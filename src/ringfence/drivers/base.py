@@ -1,0 +1,72 @@
+"""The seam between the engine and the hands: what a driver must be able to do.
+
+A driver makes no choices. Every verb is idempotent, every object it makes is stamped
+so that a fresh process recognises it as ours, and what it cannot enforce it refuses.
+The drivers themselves live beside this file; which one runs is decided in `server`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ringfence.desired.diff import Plan
+from ringfence.desired.state import Key, Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One item that could not be made. code: Azure's code where one fits; message: fact and remedy."""
+
+    key: Key
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCount:
+    """Packets that one rule of one NSG decided since it was loaded."""
+
+    rule_set: str  # RuleSet.id
+    direction: str  # "inbound" | "outbound"
+    rule: str
+    allow: bool
+    packets: int
+
+
+class Driver(Protocol):
+    """The verbs of a place where desired state can be made true. Called from one thread at a time, but `dial` from any."""
+
+    def observe(self) -> Mapping[Key, Observed]:
+        """Everything of ours that exists now, read from the kernel and never from memory alone."""
+        ...
+
+    def apply(self, plan: Plan) -> tuple[Failure, ...]:
+        """Make the plan true, drops first where a put reuses what they held. Failures of one item do not stop the others."""
+        ...
+
+    def logs(self, key: Key) -> str:
+        """What a workload or router has printed (the newest 256 KiB), or "" when it has not run."""
+        ...
+
+    def build_log(self, key: Key) -> str:
+        """What the build of an environment has printed so far."""
+        ...
+
+    def counters(self, network: Key) -> tuple[RuleCount, ...]:
+        """How many packets each rule decided, from the kernel."""
+        ...
+
+    def health(self) -> Mapping[Key, Mapping[str, bool]]:
+        """For each balancer, which targets (`address:port`) answer its probe."""
+        ...
+
+    def namespace(self, key: Key) -> str:
+        """The path, inside the sandbox, of the network namespace of an endpoint or a network. Raises KeyError."""
+        ...
+
+    def open_socket(self, key: Key, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """A socket that lives in the namespace of an endpoint or a network. Callable from any thread. Raises KeyError."""
+        ...

@@ -1,0 +1,27 @@
+# Each target is one command with no other step; all install what they need.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## Install Debian packages, .venv and .venv-clients
+	@scripts/setup main clients
+
+demo: setup ## Run the main job: a private cluster, a model on it, and the evidence
+	@.venv/bin/ringfence --state "$(CURDIR)/.state/demo" demo --client-python "$(CURDIR)/.venv-clients/bin/python"
+
+test: setup ## Run the tests
+	@.venv/bin/python -m pytest
+
+check: setup ## ruff, mypy --strict on source and tests, import contracts
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+
+bench: setup ## Measure; each prints its baseline of the same run
+	@.venv/bin/python bench/run.py
+
+clean: ## Stop the demo and remove what it stored
+	@[ ! -x .venv/bin/ringfence ] || .venv/bin/ringfence --state "$(CURDIR)/.state/demo" down --purge

@@ -1,0 +1,84 @@
+"""Asking an endpoint from a location, and what the kernel counted meanwhile.
+
+Each question is a fresh process in the location's namespace (`ask.py`). What stopped a
+packet is read from the packet counters of the rules, before and after.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ringfence.cli.demo import session
+from ringfence.sandbox import client, run
+
+BLOCKED = 0
+"""The expectation that nothing answers; any other number is the HTTP status expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the evidence."""
+
+    source: str
+    target: str
+    expected: str
+    measured: str
+    agrees: bool
+
+
+def ask(state: Path, location: str, uri: str, key: str | None, *, what: str, expected: int) -> Row:
+    """Ask once and compare. expected: an HTTP status, or BLOCKED."""
+    before = _counts(state)
+    script = session.examples() / "ask.py"
+    command = session.at(state, location, sys.executable, str(script), uri, *([key] if key else []))
+    done = run.capture(command)
+    if done.code:
+        raise session.StepFailed(f"asking {uri} from {location} failed: {done.error.strip() or done.output.strip()}")
+    answer = json.loads(done.output)
+    if answer["outcome"] == "blocked":
+        measured = f"blocked ({answer['reason']}{_dropped_by(before, _counts(state))})"
+        return Row(location, what, _words(expected), measured, expected == BLOCKED)
+    measured = f"{answer['status']}, {_gist(answer)}{answer['ms']:g} ms"
+    return Row(location, what, _words(expected), measured, answer["status"] == expected)
+
+
+def service_run(state: Path, location: str, client_python: Path) -> str:
+    """`AksWebservice.run` from a location of the network. Raises StepFailed."""
+    script = session.examples() / "inside.py"
+    given = session.sign_in(state)
+    arguments = (given["RINGFENCE_SUBSCRIPTION_ID"], "myresourcegroup", "myworkspace", "diabetes")
+    done = run.capture(session.at(state, location, str(client_python), str(script), *arguments), env=os.environ | given)
+    if done.code:
+        raise session.StepFailed(f"service.run from {location} failed:\n{done.output}{done.error}")
+    return done.output.strip().splitlines()[-1]
+
+
+def _words(expected: int) -> str:
+    return "blocked" if expected == BLOCKED else "answers" if expected == 200 else f"refused ({expected})"
+
+
+def _gist(answer: dict[str, Any]) -> str:
+    if answer["status"] != 200:
+        return ""
+    return f"prediction {json.loads(answer['body'])[0]:.1f}, "
+
+
+def _counts(state: Path) -> dict[tuple[str, str], int]:
+    """Packets by (rule set, rule), of the rules that drop."""
+    answer = client.Client(state).get("/counters")
+    return {
+        (count["ruleSet"].rsplit("/", 1)[-1], count["rule"]): count["packets"]
+        for counts in answer["networks"].values()
+        for count in counts
+        if not count["allow"]
+    }
+
+
+def _dropped_by(before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]) -> str:
+    grown = [f"{rule} of {rule_set}" for (rule_set, rule), n in after.items() if n > before.get((rule_set, rule), 0)]
+    return ", dropped by " + " and ".join(sorted(grown)) if grown else ""

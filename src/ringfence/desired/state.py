@@ -228,7 +228,8 @@ class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
     bundle: mounted read-only at /var/azureml-app (folders `app` and `models` are inside by path).
-    variables: environment variables. cpu: cores. memory_mb: MiB. port: where it serves; `GET /` is its readiness.
+    variables: environment variables. cpu: cores that it may use at most, or 0 for no limit. memory_mb: MiB.
+    port: where it serves; `GET /` is its readiness. nameserver: what its /etc/resolv.conf says.
     nonce: changes to force a restart.
     """
 
@@ -240,6 +241,7 @@ class Workload(Item):
     cpu: float
     memory_mb: int
     port: int
+    nameserver: str = PLATFORM_ADDRESS
     nonce: str = ""
 
 

@@ -23,8 +23,10 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE, MS_SLAVE = 4096, 8192, 16384, 1 << 18, 1 << 19
 MNT_DETACH = 2
 
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 24, 38, 4
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 24, 38, 4, 36
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+_SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE = 442, -100, 0x8000
+_ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
 _LAST_CAP = 63
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -60,6 +62,20 @@ def bind(source: str, target: str, *, recursive: bool = True) -> None:
     mount(source, target, None, MS_BIND | (MS_REC if recursive else 0))
 
 
+def restrict_mounts(target: str, *, read_only: bool, devices: bool = False) -> None:
+    """No set-uid programs, no writing, no device files, in the mount at target and every one below it (Linux 5.12)."""
+    flags = _ATTR_NOSUID | (_ATTR_RDONLY if read_only else 0) | (0 if devices else _ATTR_NODEV)
+    attributes = (ctypes.c_uint64 * 4)(flags, 0, 0, 0)
+    arguments = (ctypes.c_int(_AT_FDCWD), os.fsencode(target), ctypes.c_uint(_AT_RECURSIVE), attributes)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    _check(_libc.syscall(ctypes.c_long(_SYS_MOUNT_SETATTR), *arguments, size), f"mount_setattr {target}")
+
+
+def set_hostname(name: str) -> None:
+    data = os.fsencode(name)
+    _check(_libc.sethostname(data, ctypes.c_size_t(len(data))), f"sethostname {name}")
+
+
 def pivot_root(new: str, old: str) -> None:
     number = _SYS_PIVOT_ROOT[os.uname().machine]
     _check(_libc.syscall(ctypes.c_long(number), os.fsencode(new), os.fsencode(old)), f"pivot_root {new}")
@@ -68,6 +84,11 @@ def pivot_root(new: str, old: str) -> None:
 def die_with_parent(signal_number: int) -> None:
     """Get this signal when the forking thread of the parent ends (it is lost over a setuid exec)."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal_number), 0, 0, 0), "prctl PDEATHSIG")
+
+
+def adopt_orphans(on: bool) -> None:
+    """Become the parent of descendants whose own parent ends (child subreaper)."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(int(on)), 0, 0, 0), "prctl CHILD_SUBREAPER")
 
 
 def no_new_privileges() -> None:

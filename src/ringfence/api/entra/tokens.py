@@ -1,0 +1,115 @@
+"""Access tokens: signing and the published keys.
+
+Tokens are RS256, in the form that Azure Resource Manager gets for an application
+(version 1.0, issuer sts.windows.net). The key is made at the first start and stays in
+the state folder, so that tokens outlive a restart. Who may have a token is decided in
+`app`; whether one holds is decided in `verify`.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ALGORITHM = "RS256"
+#: How long a token holds; clients refresh when less than five minutes are left.
+LIFETIME_S = 3599
+
+
+def issuer(tenant: str) -> str:
+    """The issuer of every token of a tenant."""
+    return f"https://sts.windows.net/{tenant}/"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The application that a token speaks for."""
+
+    client_id: str
+    object_id: str
+
+
+class Signer:
+    """Issues tokens of one tenant."""
+
+    def __init__(self, key: rsa.RSAPrivateKey, tenant: str, clock: Callable[[], dt.datetime], new_id: Callable[[], str]) -> None:
+        self._key = key
+        self._tenant = tenant
+        self._clock = clock
+        self._new_id = new_id
+        self.key_id = _key_id(key.public_key())
+
+    @property
+    def public_key(self) -> rsa.RSAPublicKey:
+        return self._key.public_key()
+
+    def issue(self, subject: Subject, audience: str) -> str:
+        """A token for `audience`, as spelled: its trailing slash is part of it."""
+        now = int(self._clock().timestamp())
+        claims = {
+            "aud": audience,
+            "iss": issuer(self._tenant),
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME_S,
+            "appid": subject.client_id,
+            "appidacr": "1",
+            "idp": issuer(self._tenant),
+            "idtyp": "app",
+            "oid": subject.object_id,
+            "sub": subject.object_id,
+            "tid": self._tenant,
+            "uti": self._new_id(),
+            "ver": "1.0",
+        }
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.key_id, "x5t": self.key_id})
+
+    def key_set(self) -> Mapping[str, object]:
+        """The JWKS document (RFC 7517)."""
+        numbers = self.public_key.public_numbers()
+        key = {"kty": "RSA", "use": "sig", "alg": ALGORITHM, "kid": self.key_id, "x5t": self.key_id}
+        return {"keys": [{**key, "n": _unsigned(numbers.n), "e": _unsigned(numbers.e), "issuer": issuer(self._tenant)}]}
+
+
+def load_key(path: Path) -> rsa.RSAPrivateKey:
+    """Read the signing key, or make it (mode 0600, on disk before it signs anything).
+
+    Raises ValueError when the file holds something else.
+    """
+    if not path.exists():
+        _make_key(path)
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ValueError(f"{path} holds a {type(key).__name__}, tokens are signed with RSA; remove the file and start again")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    half = path.with_suffix(".new")
+    handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(handle, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
+
+
+def _key_id(key: rsa.RSAPublicKey) -> str:
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()[:20]).rstrip(b"=").decode()
+
+
+def _unsigned(number: int) -> str:
+    return base64.urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()

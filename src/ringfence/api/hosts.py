@@ -1,0 +1,79 @@
+"""Which application answers for which host name; a name that was not created answers nowhere.
+
+Which names exist is `policy.names`; their certificates are made in `tls`. The table
+below is the only place that ties a name to an application.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ringfence.api.entra import documents
+from ringfence.model.resource import Snapshot
+from ringfence.policy import names
+
+log = logging.getLogger(__name__)
+
+ARM, ENTRA, ML, BLOB, KUBERNETES = "arm", "entra", "ml", "blob", "kubernetes"
+
+_EXACT: Mapping[str, str] = {"management.azure.com": ARM, **{name: ENTRA for name in documents.ALIASES}}
+_BY_SUFFIX: Mapping[str, str] = {".api.azureml.ms": ML, ".blob.core.windows.net": BLOB, ".azmk8s.io": KUBERNETES}
+
+
+class Names:
+    """The host names that exist now. snapshot: cheap to call; what is derived from it is kept per version."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+        self._known: tuple[int, frozenset[str]] = (-1, frozenset())
+
+    def serves(self, host: str) -> bool:
+        """Whether a lower-case name exists: it resolves inside the sandbox, so it gets a certificate."""
+        snapshot = self._snapshot()
+        version, known = self._known
+        if version != snapshot.version:
+            known = frozenset(names.hosts(snapshot))
+            self._known = snapshot.version, known
+        return host in known
+
+    def application(self, host: str) -> str | None:
+        """The key of the application for a Host header, or None. A port and a final dot do not matter."""
+        name = host.strip().lower()
+        head, colon, port = name.rpartition(":")
+        name = (head if colon and port.isdigit() else name).rstrip(".")
+        if not self.serves(name):
+            return None
+        if name in _EXACT:
+            return _EXACT[name]
+        return next((app for suffix, app in _BY_SUFFIX.items() if name.endswith(suffix)), None)
+
+
+def build(host_names: Names, apps: Mapping[str, ASGIApp]) -> ASGIApp:
+    """One application out of many. apps: by the keys of this module; a missing one is a programmer's error at the first request."""
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # Lifespan and websockets belong to no host.
+            raise NotImplementedError(f"hosts route HTTP only, not {scope['type']}")
+        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        app = host_names.application(given[0]) if len(given) == 1 else None
+        if app is None:
+            await _misdirected(given)(scope, receive, send)
+            return
+        await apps[app](scope, receive, send)
+
+    return route
+
+
+def _misdirected(given: list[str]) -> JSONResponse:
+    shown = given[0][:253] if len(given) == 1 else f"{len(given)} Host headers"
+    log.info("no application answers for %r", shown)
+    message = (
+        f"No service of this sandbox answers for {shown!r}. Names exist once their resource does "
+        "(a storage account, a workspace, a cluster), and some of Azure's own are not served in this version."
+    )
+    return JSONResponse({"error": {"code": "MisdirectedRequest", "message": message}}, 421)

@@ -1,0 +1,235 @@
+"""Which addresses and numbers a resource gets: the lowest that are free, decided once, at the time of acceptance.
+
+A cluster takes for each node one address and one for each of the pods that may run on
+it (Azure CNI); its own pods and the replicas of its services live in those. What was
+allocated stays with its owner until that goes: a cluster that changes its load balancer
+and changes back has its old address again. Whether there is room is also said here,
+because nobody else counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+from ringfence.model import compute, errors, ml, network, serving
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import Allocation, Resource, Snapshot
+from ringfence.policy import companions, places, tags
+
+#: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
+SURGE = 1
+#: Network indexes: transit addresses of the driver derive from them.
+_INDEXES = range(1, 16_000)
+_NETWORK_INDEX, _PUBLIC = "network-index", "public"
+
+
+def plan(snapshot: Snapshot, resource: Resource) -> tuple[Allocation, ...]:
+    """What `resource`, as it will be stored, needs and does not have yet.
+
+    snapshot: holds everything that is written with it (its companions, its subnet), and their allocations.
+    Raises Invalid: `SubnetIsFull`, `InsufficientSubnetSize`, `PrivateIPAddress…`; Conflict: no public address is left.
+    """
+    planner = _PLANNERS.get(resource.type)
+    if planner is None:
+        return ()
+    desk = _Desk(snapshot, resource)
+    planner(desk, resource)
+    return tuple(desk.made)
+
+
+def plan_all(snapshot: Snapshot, resources: Iterable[Resource]) -> tuple[Allocation, ...]:
+    """The same for several that are written together, in this order; `snapshot` need not hold them yet."""
+    written = tuple(resources)
+    snapshot = dataclasses.replace(snapshot, resources={**snapshot.resources, **{r.key: r for r in written}})
+    made: list[Allocation] = []
+    for resource in written:
+        new = plan(snapshot, resource)
+        if new:
+            made += new
+            allocations = {**snapshot.allocations, **{(a.owner, a.purpose): a for a in new}}
+            snapshot = dataclasses.replace(snapshot, allocations=allocations)
+    return tuple(made)
+
+
+class _Desk:
+    """Hands out values to one resource and remembers what it handed out."""
+
+    def __init__(self, snapshot: Snapshot, resource: Resource) -> None:
+        self.snapshot = snapshot
+        self.owner = resource.key
+        self.made: list[Allocation] = []
+        self._taken: dict[str, set[str]] = {}
+
+    def has(self, purpose: str) -> bool:
+        return (self.owner, purpose) in self.snapshot.allocations
+
+    def taken(self, scope: str) -> set[str]:
+        if scope not in self._taken:
+            self._taken[scope] = set(self.snapshot.taken(scope))
+        return self._taken[scope]
+
+    def give(self, purpose: str, scope: str, candidates: Iterable[str]) -> bool:
+        """Allocate the first free candidate unless the purpose is served. False: none is free."""
+        if self.has(purpose):
+            return True
+        taken = self.taken(scope)
+        value = next((c for c in candidates if c not in taken), None)
+        if value is None:
+            return False
+        taken.add(value)
+        self.made.append(Allocation(self.owner, purpose, scope, value))
+        return True
+
+
+def usable(prefix: IPv4Network) -> Iterator[str]:
+    """The addresses of a subnet that Azure does not keep for itself (RULES.md section 1: the first four and the last)."""
+    first, last = int(prefix.network_address) + 4, int(prefix.broadcast_address)
+    return (str(IPv4Address(number)) for number in range(first, last))
+
+
+def capacity(prefix: IPv4Network) -> int:
+    """How many usable addresses a subnet has."""
+    return max(prefix.num_addresses - 5, 0)
+
+
+def free(snapshot: Snapshot, subnet: Resource) -> int:
+    """How many of them nobody holds."""
+    prefix = _prefix(subnet)
+    held = snapshot.taken(places.address_scope(subnet.id.parent))
+    return capacity(prefix) - sum(1 for value in held if IPv4Address(value) in prefix)
+
+
+def _prefix(subnet: Resource) -> IPv4Network:
+    assert isinstance(subnet.properties, network.Subnet)
+    return IPv4Network(subnet.properties.prefix)
+
+
+def _full(subnet: Resource) -> errors.Invalid:
+    message = f"Subnet {subnet.id.name} with address prefix {_prefix(subnet)} doesn't have enough capacity for IP addresses."
+    return errors.Invalid("SubnetIsFull", message, target=str(subnet.id))
+
+
+def _of_network(desk: _Desk, vnet: Resource) -> None:
+    """An index, and the public address of its outbound connections."""
+    if not desk.give(places.INDEX, _NETWORK_INDEX, map(str, _INDEXES)):
+        raise errors.Conflict("VirtualNetworkCountLimitReached", f"No more than {len(_INDEXES)} virtual networks can exist.")
+    _public(desk, places.EGRESS)
+
+
+def _public(desk: _Desk, purpose: str) -> None:
+    if not desk.give(purpose, _PUBLIC, usable(tags.CUSTOMERS)):
+        raise errors.Conflict("PublicIPCountLimitReached", f"Every public address of {tags.CUSTOMERS} is in use.")
+
+
+def _of_interface(desk: _Desk, nic: Resource) -> None:
+    assert isinstance(nic.properties, network.NetworkInterface)
+    wanted = nic.properties.ip_configurations[0].properties.static_address
+    subnet = desk.snapshot.need(nic.properties.subnet)
+    candidates = usable(_prefix(subnet)) if wanted is None else iter((wanted,))
+    if not desk.give(places.ADDRESS, places.address_scope(subnet.id.parent), candidates):
+        raise _full(subnet) if wanted is None else _allocated(desk, subnet, nic, wanted)
+
+
+def _allocated(desk: _Desk, subnet: Resource, nic: Resource, wanted: str) -> errors.Invalid:
+    holder = desk.snapshot.taken(places.address_scope(subnet.id.parent))[wanted].owner
+    message = (
+        f"IP configuration {nic.id}/ipConfigurations is using the private IP address {wanted} "
+        f"which is already allocated to resource {holder}."
+    )
+    return errors.Invalid("PrivateIPAddressIsAllocated", message, target="properties.ipConfigurations[0].privateIPAddress")
+
+
+def _of_location(desk: _Desk, location: Resource) -> None:
+    subnet = desk.snapshot.need(location.id.parent)
+    if not desk.give(places.ADDRESS, places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
+        raise _full(subnet)
+
+
+def _of_compute(desk: _Desk, owner: Resource) -> None:
+    assert isinstance(owner.properties, ml.Compute)
+    asked = owner.properties.properties
+    subnet = desk.snapshot.need(companions.subnet_of(owner))
+    _room(desk, subnet, asked.agent_count)
+    scope, candidates = places.address_scope(subnet.id.parent), usable(_prefix(subnet))
+    pods = [a.value for a in desk.snapshot.allocated(owner.id) if "-pod" in a.purpose]
+    for index in range(asked.agent_count):
+        wanted = [places.node(index), *(places.reserved(index, pod) for pod in range(compute.MAX_PODS))]
+        if not all([desk.give(purpose, scope, candidates) for purpose in wanted]):
+            raise _full(subnet)
+    pods += [a.value for a in desk.made if "-pod" in a.purpose]
+    for purpose in (places.ROUTER_POD, places.RESOLVER_POD):
+        desk.give(purpose, places.pod_scope(owner.key), pods)
+    _frontend(desk, owner, asked)
+    block = tags.api_server_block(companions.region(owner))
+    if not desk.give(places.API_SERVER, f"api-server/{block}", usable(block)):
+        message = f"Every address for API servers of {companions.region(owner)} is in use."
+        raise errors.Conflict("ClusterCountLimitReached", message)
+    _cluster_ip(desk, owner.key, asked)
+
+
+def _room(desk: _Desk, subnet: Resource, nodes: int) -> None:
+    """RULES.md section 4.2: a cluster needs (nodes + surge) x (1 + maxPods) addresses; it holds those of its nodes."""
+    had = sum(1 for index in range(nodes) if desk.has(places.node(index)))
+    missing = (nodes - had + SURGE) * (1 + compute.MAX_PODS) if had < nodes else 0
+    here = free(desk.snapshot, subnet)
+    if missing <= here:
+        return
+    if had:
+        raise _full(subnet)
+    message = (
+        f"Pre-allocated IPs {missing} exceeds IPs available {here} in Subnet Cidr {_prefix(subnet)}, "
+        f"Subnet Name {subnet.id.name}: {nodes} nodes and {SURGE} for upgrades, each with an address of its own "
+        f"and {compute.MAX_PODS} for its pods. "
+        "Use a larger subnet or fewer nodes."
+    )
+    raise errors.Invalid("InsufficientSubnetSize", message, target="properties.properties.aksNetworkingConfiguration.subnetId")
+
+
+def _frontend(desk: _Desk, owner: Resource, asked: ml.Aks) -> None:
+    if not asked.internal:
+        _public(desk, places.PUBLIC_FRONTEND)
+        return
+    subnet = desk.snapshot.need(companions.balancer_subnet_of(owner))
+    if not desk.give(places.internal_frontend(subnet.id), places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
+        raise _full(subnet)
+
+
+def _cluster_ip(desk: _Desk, cluster: str, asked: ml.Aks) -> None:
+    """An address of the service range: not its first (the API server's), nor the resolver's."""
+    hosts = IPv4Network(asked.service_cidr)
+    kept = {str(hosts[1]), asked.dns_service_ip}
+    candidates = (text for text in usable(hosts) if text not in kept)
+    if not desk.give(places.CLUSTER_IP, places.service_scope(cluster), candidates):
+        raise errors.Invalid("ServiceCidrIsFull", f"Every address of the service range {hosts} is in use.", target="computeName")
+
+
+def _of_service(desk: _Desk, service: Resource) -> None:
+    assert isinstance(service.properties, serving.Service)
+    where = places.compute_of(service)
+    cluster = desk.snapshot.need(where) if where is not None else None
+    if cluster is None or not isinstance(cluster.properties, ml.Compute):
+        return
+    pods = sorted(_reserved(desk.snapshot, cluster.id), key=IPv4Address)
+    for number in range(service.properties.replicas):
+        if not desk.give(places.replica(number), places.pod_scope(cluster.key), pods):
+            message = (
+                "Couldn't Schedule because the kubernetes cluster didn't have available resources: "
+                f"{len(pods)} pods fit on the nodes of {cluster.id.name}. Use fewer replicas, or more nodes."
+            )
+            raise errors.Invalid("KubernetesDeploymentFailed", message, target="numReplicas")
+    _cluster_ip(desk, cluster.key, cluster.properties.properties)
+
+
+def _reserved(snapshot: Snapshot, cluster: ResourceId) -> list[str]:
+    return [a.value for a in snapshot.allocated(cluster) if a.purpose.startswith("node") and "-pod" in a.purpose]
+
+
+_PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
+    network.VIRTUAL_NETWORK: _of_network,
+    network.INTERFACE: _of_interface,
+    network.LOCATION: _of_location,
+    ml.COMPUTE: _of_compute,
+    serving.SERVICE: _of_service,
+}

@@ -1,0 +1,23 @@
+"""The consequence of everything: one `State` from one snapshot. It depends on the snapshot and on nothing else."""
+
+from __future__ import annotations
+
+from ringfence.desired import compute, dns, ml, network
+from ringfence.desired.state import AnyItem, State
+from ringfence.model.resource import Snapshot
+from ringfence.policy import places
+
+
+def build(snapshot: Snapshot) -> State:
+    """Everything that shall exist. Resources that are being deleted want nothing any more."""
+    everyone = tuple(sorted(places.places(snapshot), key=lambda place: (place.owner, place.kind.value, place.number)))
+    found: list[AnyItem] = [
+        *network.networks(snapshot),
+        *network.endpoints(snapshot, everyone),
+        *compute.service_maps(snapshot, everyone),
+        *network.filters(snapshot, everyone),
+        *compute.balancers(snapshot),
+        *dns.views(snapshot, everyone),
+        *ml.items(snapshot, everyone),
+    ]
+    return State.of(found)

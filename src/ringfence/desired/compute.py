@@ -1,0 +1,77 @@
+"""The inside of clusters and their load balancers: the service range as each pod sees it, and the frontend.
+
+Nodes and pods as interfaces are in `network`; what runs in them is in `ml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ringfence.desired import keys
+from ringfence.desired.network import owners
+from ringfence.desired.state import Balancer, ServiceAddress, ServiceMap, Target
+from ringfence.model import ml, serving
+from ringfence.model.resource import Resource, Snapshot
+from ringfence.policy import companions, names, places
+from ringfence.policy.places import Place
+
+
+def service_maps(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[ServiceMap]:
+    """What kube-proxy does, for every node and pod of every cluster."""
+    known: dict[str, tuple[str, tuple[ServiceAddress, ...]]] = {}
+    for place in everyone:
+        if place.cluster is None:
+            continue
+        if place.cluster not in known:
+            known[place.cluster] = _services(snapshot, snapshot.need(place.cluster))
+        range_, services = known[place.cluster]
+        yield ServiceMap(
+            key=keys.service_map(place),
+            owners=owners(snapshot, place),
+            endpoint=keys.endpoint(place),
+            range=range_,
+            services=services,
+        )
+
+
+def _services(snapshot: Snapshot, owner: Resource) -> tuple[str, tuple[ServiceAddress, ...]]:
+    """The range and its addresses. A scoring service's own address leads to the router, where keys are checked."""
+    assert isinstance(owner.properties, ml.Compute)
+    asked = owner.properties.properties
+    found = []
+    api_server = snapshot.value(owner.key, places.API_SERVER)
+    resolver, router = (snapshot.value(owner.key, purpose) for purpose in (places.RESOLVER_POD, places.ROUTER_POD))
+    if api_server is not None:
+        found.append(_service(names.kubernetes_address(asked), "tcp", 443, api_server))
+    if resolver is not None:
+        found += [_service(asked.dns_service_ip, protocol, 53, resolver) for protocol in ("tcp", "udp")]
+    if router is not None:
+        addresses = [snapshot.value(key, places.CLUSTER_IP) for key in (owner.key, *_service_keys(snapshot, owner))]
+        found += [_service(address, "tcp", places.ROUTER_PORT, router) for address in addresses if address is not None]
+    return asked.service_cidr, tuple(sorted(found, key=lambda s: (s.address, s.protocol, s.port)))
+
+
+def _service(address: str, protocol: str, port: int, target: str) -> ServiceAddress:
+    return ServiceAddress(address=address, protocol=protocol, port=port, target=target, target_port=port)
+
+
+def _service_keys(snapshot: Snapshot, owner: Resource) -> list[str]:
+    return [s.key for s in places.alive(snapshot, serving.SERVICE) if places.compute_of(s) == owner.id]
+
+
+def balancers(snapshot: Snapshot) -> Iterator[Balancer]:
+    """One frontend for each cluster, before its inference router."""
+    for frontend in places.frontends(snapshot):
+        cluster = snapshot.need(frontend.cluster)
+        concerned = {cluster.key, companions.cluster_id(cluster).key, *_service_keys(snapshot, cluster)}
+        yield Balancer(
+            key=keys.balancer(cluster.key, public=frontend.public, port=places.ROUTER_PORT),
+            owners=tuple(sorted(concerned)),
+            network=keys.network(frontend.vnet.key),
+            address=frontend.address,
+            port=places.ROUTER_PORT,
+            public=frontend.public,
+            floating=True,
+            targets=tuple(Target(address=address, port=places.ROUTER_PORT) for address in frontend.targets),
+            probe_port=places.ROUTER_PORT,
+        )

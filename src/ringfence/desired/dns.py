@@ -1,0 +1,31 @@
+"""What each resolver answers: the public names everywhere, a cluster's own names inside the cluster.
+
+Which names exist and where they lead is `policy.names`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ringfence.desired import keys
+from ringfence.desired.state import INTERNET, Record, View
+from ringfence.model import network
+from ringfence.model.resource import Snapshot
+from ringfence.policy import names, places
+from ringfence.policy.places import Kind, Place
+
+
+def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
+    """One view for the internet, one for each virtual network, one for each cluster's resolver."""
+    public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(names.hosts(snapshot).items()))
+    yield View(key="dns/internet", at=INTERNET, records=public)
+    for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
+        if snapshot.value(vnet.id, places.INDEX) is not None:
+            yield View(key=keys.view(vnet.key), owners=(vnet.key,), at=keys.network(vnet.key), records=public)
+    for place in everyone:
+        if place.kind is Kind.RESOLVER:
+            inside = tuple(
+                Record(name=name, kind="A", values=(address,))
+                for name, address in sorted(names.inside_cluster(snapshot, snapshot.need(place.owner)).items())
+            )
+            yield View(key=keys.cluster_view(place.owner), owners=(place.owner,), at=keys.endpoint(place), records=inside + public)

@@ -1,0 +1,188 @@
+"""Scoring: environments, bundles, the processes of each service and the inference router of each cluster.
+
+The layout inside a bundle is Azure ML's: the app root is /var/azureml-app, models lie in
+`azureml-models/{name}/{version}`. Addresses come from `policy.places`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ringfence.desired import keys
+from ringfence.desired.state import AnyItem, Bundle, Environment, File, Route, Router, Target, Workload
+from ringfence.model import serving
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import Resource, Snapshot
+from ringfence.policy import companions, environments, places
+from ringfence.policy.places import Kind, Place
+
+APP_ROOT = "/var/azureml-app"
+_MODELS = "azureml-models"
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A service and where its replicas are."""
+
+    resource: Resource
+    properties: serving.Service
+    replicas: tuple[Place, ...]
+
+
+def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
+    """Everything that scores, and what it needs."""
+    routers, replicas = [], {}
+    for place in everyone:
+        if place.kind is Kind.ROUTER:
+            routers.append(place)
+        elif place.kind is Kind.REPLICA:
+            replicas.setdefault(place.owner, []).append(place)
+    served = [_served(snapshot, key, tuple(found)) for key, found in sorted(replicas.items())]
+    yield from _shared(snapshot, served)
+    for one in served:
+        yield from _workloads(snapshot, one)
+    for place in routers:
+        yield _router(snapshot, place, [one for one in served if one.replicas[0].cluster == place.cluster])
+
+
+def _served(snapshot: Snapshot, key: str, replicas: tuple[Place, ...]) -> _Served:
+    resource = snapshot.need(key)
+    assert isinstance(resource.properties, serving.Service)
+    return _Served(resource, resource.properties, replicas)
+
+
+def _shared(snapshot: Snapshot, served: Iterable[_Served]) -> Iterator[AnyItem]:
+    """Environments and bundles, each once, with every service that waits for it."""
+    waiting: dict[str, set[str]] = {}
+    made: dict[str, tuple[Environment, Bundle]] = {}
+    for one in served:
+        pair = environment(one.properties), bundle(snapshot, one.resource)
+        for item in pair:
+            waiting.setdefault(item.key, set()).add(one.resource.key)
+        made[one.resource.key] = pair
+    done = set()
+    for env, files in made.values():
+        if env.key not in done:
+            yield Environment(
+                key=env.key,
+                owners=tuple(sorted(waiting[env.key])),
+                python=env.python,
+                pip=env.pip,
+                index_options=env.index_options,
+            )
+        if files.key not in done:
+            yield Bundle(key=files.key, owners=tuple(sorted(waiting[files.key])), files=files.files)
+        done |= {env.key, files.key}
+
+
+def environment(properties: serving.Service) -> Environment:
+    """The environment of a service, without owners. Raises as `environments.requirements`; admission has asked before."""
+    definition = properties.environment_image_request.environment
+    asked = environments.requirements(definition) if definition is not None else environments.Requirements()
+    key = keys.content(repr((asked.python, asked.pip, asked.index_options)))
+    return Environment(key=f"env/{key}", python=asked.python, pip=asked.pip, index_options=asked.index_options)
+
+
+def bundle(snapshot: Snapshot, service: Resource) -> Bundle:
+    """The files of a service, without owners: its own, and those of its models."""
+    assert isinstance(service.properties, serving.Service)
+    found = [File(path=file.path, blob=file.blob, unpack=file.unpack) for file in service.properties.files]
+    for version in models(snapshot, service):
+        found += _model_files(snapshot, version)
+    files = tuple(sorted(found, key=lambda file: file.path))
+    return Bundle(key=f"bundle/{keys.content(repr(files))}", files=files)
+
+
+def model_id(workspace: ResourceId, reference: str) -> ResourceId:
+    """`name:version` as the id of a model version of a workspace."""
+    name, _, version = reference.rpartition(":")
+    return workspace.child("models", name).child("versions", version)
+
+
+def models(snapshot: Snapshot, service: Resource) -> list[Resource]:
+    """The model versions of a service that exist, in the order it names them."""
+    assert isinstance(service.properties, serving.Service)
+    wanted = service.properties.environment_image_request.model_ids
+    found = [snapshot.get(model_id(service.id.parent, reference)) for reference in wanted if ":" in reference]
+    return [resource for resource in found if resource is not None]
+
+
+def _model_files(snapshot: Snapshot, version: Resource) -> list[File]:
+    assert isinstance(version.properties, serving.ModelVersion)
+    name = version.properties.asset_id
+    asset = snapshot.get(version.id.parent.parent.child("assets", name)) if name else None
+    if asset is None or not isinstance(asset.properties, serving.Asset):
+        return []
+    root = f"{_MODELS}/{version.properties.name}/{version.properties.version}"
+    unpack = version.properties.unpack
+    return [File(path=f"{root}/{blob.path}", blob=blob.sha256, unpack=unpack) for blob in asset.properties.blobs]
+
+
+def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
+    env, files = environment(one.properties).key, bundle(snapshot, one.resource).key
+    needs = one.properties.container_resource_requirements
+    for place in one.replicas:
+        yield Workload(
+            key=keys.pod(one.resource.key, place.number),
+            owners=(one.resource.key,),
+            needs=(env, files),
+            endpoint=keys.endpoint(place),
+            environment=env,
+            bundle=files,
+            variables=_variables(snapshot, one),
+            cpu=needs.cpu_limit or needs.cpu,
+            memory_mb=int((needs.memory_in_gb_limit or needs.memory_in_gb) * 1024),
+            port=places.SCORING_PORT,
+            nonce=one.properties.nonce,
+        )
+
+
+def _variables(snapshot: Snapshot, one: _Served) -> tuple[tuple[str, str], ...]:
+    """What the process finds in its environment: the user's variables first, the platform's over them."""
+    definition = one.properties.environment_image_request.environment
+    found = environments.variables(definition) if definition is not None else {}
+    found |= {
+        "AML_APP_ROOT": APP_ROOT,
+        "AZUREML_MODEL_DIR": _model_dir(models(snapshot, one.resource)),
+        "SCORING_TIMEOUT_MS": str(one.properties.scoring_timeout_ms),
+        "SERVER_PORT": str(places.SCORING_PORT),
+        "SERVICE_NAME": one.resource.id.name,
+        "SERVICE_PATH_PREFIX": f"api/v1/service/{one.resource.id.name}",
+        "WORKSPACE_NAME": one.resource.id.parent.name,
+    }
+    return tuple(sorted(found.items()))
+
+
+def _model_dir(versions: list[Resource]) -> str:
+    """One model: its own folder. Several: the folder of all (the contract of AZUREML_MODEL_DIR)."""
+    if len(versions) == 1 and isinstance(versions[0].properties, serving.ModelVersion):
+        only = versions[0].properties
+        return f"{APP_ROOT}/{_MODELS}/{only.name}/{only.version}"
+    return f"{APP_ROOT}/{_MODELS}"
+
+
+def _router(snapshot: Snapshot, place: Place, served: list[_Served]) -> Router:
+    cluster = snapshot.need(place.owner)
+    concerned = {cluster.key, companions.cluster_id(cluster).key, *(one.resource.key for one in served)}
+    return Router(
+        key=keys.router(cluster.key),
+        owners=tuple(sorted(concerned)),
+        endpoint=keys.endpoint(place),
+        port=places.ROUTER_PORT,
+        routes=tuple(_route(one) for one in sorted(served, key=lambda one: one.resource.key)),
+    )
+
+
+def _route(one: _Served) -> Route:
+    accepted = [key for key in (one.properties.primary_key, one.properties.secondary_key) if key]
+    return Route(
+        service=one.resource.id.name,
+        auth=one.properties.auth_enabled,
+        keys=tuple(hashlib.sha256(f"Bearer {key}".encode()).hexdigest() for key in accepted),
+        targets=tuple(Target(address=place.address, port=places.SCORING_PORT) for place in one.replicas),
+        timeout_ms=one.properties.scoring_timeout_ms,
+        max_concurrent=one.properties.max_concurrent_requests_per_container,
+        max_queue_wait_ms=one.properties.max_queue_wait_ms,
+    )

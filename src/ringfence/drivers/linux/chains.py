@@ -1,0 +1,176 @@
+"""The fixed part of filtering: the tables of a router and of the edge, before any rule of a customer.
+
+Both are closed by default. The order in a router: what is spoofed, then outbound rules
+(before translation, as Azure judges them), then frontends of balancers, then inbound
+rules (after translation). The customer's rules come in by the maps named here; they are
+written by `filters` and `balancers`.
+"""
+
+from __future__ import annotations
+
+from ringfence.desired.state import PLATFORM_ADDRESS, Network
+from ringfence.drivers.linux.links import UPLINK
+from ringfence.drivers.linux.stamps import TABLE
+
+AZURE = "198.18.0.0/16"
+PUBLIC = "198.18.0.0/15"
+"""Every address that counts as the internet: Azure's (198.18) and everybody else's (198.19)."""
+
+OUTBOUND, INBOUND, INBOUND_FLOATING = "outbound", "inbound", "inbound_floating"
+"""Maps from an endpoint's port to the chain that judges it."""
+FRONTENDS_PUBLIC, FRONTENDS_INTERNAL = "frontends_public", "frontends_internal"
+"""Maps from address, protocol and port to the chain of a balancer."""
+FLOATING_MARK = "0x1"
+"""The mark of connections whose inbound rules judge the frontend and not the target."""
+EGRESS = "egress"
+"""The chain that rewrites the source of what leaves for the edge."""
+
+SPOOFED, NO_ROUTE, PRIVATE = "spoofed", "no_route", "private_destination"
+UNBOUND_OUT, UNBOUND_IN, NO_TARGET = "unbound_out", "unbound_in", "no_target"
+PLATFORM_COUNTERS = {
+    SPOOFED: ("outbound", "Spoofed"),
+    NO_ROUTE: ("outbound", "NoRoute"),
+    PRIVATE: ("inbound", "PrivateAddressFromInternet"),
+    UNBOUND_OUT: ("outbound", "Unbound"),
+    UNBOUND_IN: ("inbound", "Unbound"),
+    NO_TARGET: ("inbound", "NoHealthyTarget"),
+}
+"""Counters of the platform's own drops: direction and name under which they are reported."""
+
+_NOT_PUBLIC = "{ 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
+
+
+def edge() -> str:
+    """The table of the edge. No connection tracking: it only tells public addresses from others."""
+    return f"""
+table ip {TABLE} {{
+ counter {SPOOFED} {{
+ }}
+ counter {PRIVATE} {{
+ }}
+ counter {NO_ROUTE} {{
+ }}
+ chain early {{
+  type filter hook prerouting priority -300; policy accept;
+  iifname "lo" accept
+  fib saddr . iif oif 0 counter name "{SPOOFED}" drop
+  ip daddr {PUBLIC} accept
+  ip daddr {PLATFORM_ADDRESS} accept
+  ip daddr {_NOT_PUBLIC} counter name "{PRIVATE}" drop
+  counter name "{NO_ROUTE}" drop
+ }}
+ chain crossing {{
+  type filter hook forward priority 0; policy drop;
+  ip saddr {PUBLIC} ip daddr {PUBLIC} accept
+ }}
+ chain arriving {{
+  type filter hook input priority 0; policy drop;
+  iifname "lo" accept
+  ip daddr {AZURE} tcp dport 443 accept
+  ip daddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th dport 53 accept
+ }}
+}}
+"""
+
+
+def router() -> str:
+    """The table of a VNet's router. Nothing passes until `network` and `filters` have filled it."""
+    return f"""
+table ip {TABLE} {{
+ counter {SPOOFED} {{
+ }}
+ counter {NO_ROUTE} {{
+ }}
+ counter {UNBOUND_OUT} {{
+ }}
+ counter {UNBOUND_IN} {{
+ }}
+ counter {NO_TARGET} {{
+ }}
+ set local {{
+  type ipv4_addr; flags interval;
+ }}
+ map {OUTBOUND} {{
+  type ifname : verdict;
+ }}
+ map {INBOUND} {{
+  type ifname : verdict;
+ }}
+ map {INBOUND_FLOATING} {{
+  type ifname : verdict;
+ }}
+ map {FRONTENDS_PUBLIC} {{
+  type ipv4_addr . inet_proto . inet_service : verdict;
+ }}
+ map {FRONTENDS_INTERNAL} {{
+  type ipv4_addr . inet_proto . inet_service : verdict;
+ }}
+ chain spoofing {{
+  type filter hook prerouting priority -300; policy accept;
+  iifname "lo" accept
+  fib saddr . iif oif 0 counter name "{SPOOFED}" drop
+ }}
+ chain leaving {{
+  type filter hook prerouting priority -150; policy drop;
+  ct state established,related accept
+  ct state invalid drop
+  iifname {{ "lo", "{UPLINK}" }} accept
+  iifname vmap @{OUTBOUND}
+  counter name "{UNBOUND_OUT}" drop
+ }}
+ chain way_out {{
+ }}
+ chain admitted {{
+  ip daddr @local accept
+  ip daddr {_NOT_PUBLIC} counter name "{NO_ROUTE}" drop
+  jump way_out
+  counter name "{NO_ROUTE}" drop
+ }}
+ chain translate {{
+  type nat hook prerouting priority -100; policy accept;
+  iifname "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_PUBLIC}
+  iifname != "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_INTERNAL}
+ }}
+ chain crossing {{
+  type filter hook forward priority 0; policy drop;
+  ct state established,related accept
+  iifname "{UPLINK}" oifname "{UPLINK}" drop
+  oifname "{UPLINK}" accept
+  ct mark {FLOATING_MARK} oifname vmap @{INBOUND_FLOATING}
+  oifname vmap @{INBOUND}
+  counter name "{UNBOUND_IN}" drop
+ }}
+ chain asking {{
+  type filter hook input priority 0; policy drop;
+  iifname "lo" accept
+  ct state established,related accept
+  iifname != "{UPLINK}" ip daddr {PLATFORM_ADDRESS} meta l4proto {{ tcp, udp }} th dport 53 accept
+ }}
+ chain probing {{
+  type filter hook output priority 0; policy drop;
+  oifname "lo" accept
+  ct state established,related accept
+  ip saddr {PLATFORM_ADDRESS} oifname vmap @{INBOUND}
+ }}
+ chain {EGRESS} {{
+ }}
+ chain rewrite {{
+  type nat hook postrouting priority 100; policy accept;
+  oifname "{UPLINK}" jump {EGRESS}
+ }}
+}}
+"""
+
+
+def fill(network: Network) -> str:
+    """What a network's own values are in its router's table, whatever they were."""
+    lines = [
+        f"flush set ip {TABLE} local",
+        f"flush chain ip {TABLE} way_out",
+        f"flush chain ip {TABLE} {EGRESS}",
+        f"add element ip {TABLE} local {{ {', '.join(network.prefixes)} }}",
+    ]
+    if network.egress is not None:
+        lines.append(f"add rule ip {TABLE} way_out accept")
+        lines.append(f"add rule ip {TABLE} {EGRESS} snat to {network.egress}")
+    return "\n".join(lines)

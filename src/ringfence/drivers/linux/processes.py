@@ -1,0 +1,119 @@
+"""The supervisors that run: found in /proc by the stamps in their environment.
+
+A stamp counts only in a process of our own PID namespace, because a workload may write
+into its environment what it likes. Their status files (see `supervise`) lie beside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ITEM, FINGERPRINT, ENDPOINT, PORT = "RINGFENCE_ITEM", "RINGFENCE_FINGERPRINT", "RINGFENCE_ENDPOINT", "RINGFENCE_PORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a supervisor says of its program. state: "waiting", "running" or "stopping".
+
+    attempts: how often it was started. failures: ends in a row that came too early. exit: the last exit code, negative
+    for a signal. oom: whether it was ended by its memory limit.
+    """
+
+    state: str = "waiting"
+    attempts: int = 0
+    failures: int = 0
+    exit: int = 0
+    oom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever."""
+
+    pid: int
+    started: int
+    key: str
+    fingerprint: str
+    endpoint: str
+    port: int
+    status: Status
+
+    def signal(self, number: signal.Signals) -> None:
+        """Nothing, if it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+def stamps(key: str, fingerprint: str, endpoint: str, port: int) -> dict[str, str]:
+    """The environment of a supervisor."""
+    return {ITEM: key, FINGERPRINT: fingerprint, ENDPOINT: endpoint, PORT: str(port), "PATH": "/usr/bin:/bin"}
+
+
+def scan(status_folder: Path, prefix: str) -> dict[str, list[Supervisor]]:
+    """Supervisors of the keys that begin with prefix, by key, the newest first."""
+    found: dict[str, list[Supervisor]] = {}
+    for pid, started, values in _stamped():
+        if values[ITEM].startswith(prefix):
+            found.setdefault(values[ITEM], []).append(_supervisor(pid, started, values, status_folder))
+    for supervisors in found.values():
+        supervisors.sort(key=lambda s: (s.started, s.pid), reverse=True)
+    return found
+
+
+def sweep(status_folder: Path) -> None:
+    """Remove the status files of supervisors that were killed."""
+    for path in status_folder.glob("*.json"):
+        if not Path("/proc", path.stem).exists():
+            path.unlink(missing_ok=True)
+
+
+def _supervisor(pid: int, started: int, values: Mapping[str, str], folder: Path) -> Supervisor:
+    return Supervisor(
+        pid=pid,
+        started=started,
+        key=values[ITEM],
+        fingerprint=values.get(FINGERPRINT, ""),
+        endpoint=values.get(ENDPOINT, ""),
+        port=int(values.get(PORT, "0")),
+        status=_status(folder / f"{pid}.json", values[ITEM]),
+    )
+
+
+def _status(path: Path, key: str) -> Status:
+    """A missing file is a supervisor that has only just begun; one of another key is left over from an earlier process."""
+    try:
+        value = json.loads(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return Status()
+    if value.pop("key") != key:
+        return Status()
+    return Status(**value)
+
+
+def _stamped() -> Iterator[tuple[int, int, dict[str, str]]]:
+    here = os.readlink("/proc/self/ns/pid")
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            # A process may end between any two of these reads, and kernel threads have no environment.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                values = _environment(name)
+                if ITEM in values and os.readlink(f"/proc/{name}/ns/pid") == here:
+                    yield int(name), _started(name), values
+
+
+def _environment(name: str) -> dict[str, str]:
+    data = Path("/proc", name, "environ").read_bytes()
+    if f"{ITEM}=".encode() not in data:
+        return {}
+    pairs = (entry.partition("=") for entry in data.decode("utf-8", "replace").split("\0"))
+    return {key: value for key, _, value in pairs}
+
+
+def _started(name: str) -> int:
+    return int(Path("/proc", name, "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])

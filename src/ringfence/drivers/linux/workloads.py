@@ -1,0 +1,187 @@
+"""Scoring processes: started in a cell, found again by their stamp, stopped by a signal.
+
+`put` and `drop` return at once; how far a process is shows in `observe`. How a cell is
+built is in `cell`, how a process is kept alive in `supervise`, what its environment and
+its files are in `environments` and `bundles`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from ringfence.desired.state import Key, Observed, Readiness, Workload
+from ringfence.drivers.base import Failure
+from ringfence.drivers.linux import bundles, cell_view, environments, processes, run
+from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
+from ringfence.drivers.linux.folders import Folders, slug, tail
+from ringfence.drivers.linux.launch_spec import LaunchSpec
+from ringfence.drivers.linux.processes import Supervisor
+from ringfence.drivers.linux.readiness import Address, Life, Prober
+
+PREFIX = "pod/"
+#: The fingerprint under which a process is reported that is on its way out: equal to none.
+STOPPING = "stopping"
+APP_ROOT = "/var/azureml-app"
+
+_RUNTIME, _PACKAGE = "/opt/ringfence", "ringfence_scoring"
+_START = (
+    f"import runpy, sys; sys.path.insert(0, {_RUNTIME!r}); runpy.run_module({_PACKAGE!r}, run_name='__main__', alter_sys=True)"
+)
+_DID_NOT_LOAD, _NOT_BUILT = 3, 126
+_MOST_FAILURES = 3
+_PROCESSES, _SCRATCH_MB, _SHARED_MB = 512, 512, 256
+#: Interpreter, libraries and their threads' stacks, where only each process can be limited and not what it really uses.
+_OVERHEAD_MB = 256
+_PATIENCE_S = 0.05
+_CRASHED = "Your container application crashed. This may be caused by errors in your scoring file's init() function."
+
+
+class Workloads:
+    """namespace: path of an endpoint's network namespace. dial: a socket in it; both raise KeyError. scoring: our server."""
+
+    def __init__(
+        self,
+        folders: Folders,
+        cgroups: Cgroups,
+        scoring: Path,
+        namespace: Callable[[Key], str],
+        dial: Callable[[Key], socket.socket],
+    ) -> None:
+        self._folders, self._cgroups, self._scoring = folders, cgroups, scoring
+        self._namespace = namespace
+        self._prober = Prober(dial)
+
+    def observe(self) -> dict[Key, Observed]:
+        newest = {key: found[0] for key, found in processes.scan(self._folders.statuses, PREFIX).items()}
+        running = {_life(s): Address(s.endpoint, s.port) for s in newest.values() if s.status.state == "running"}
+        ready = self._prober.ready(running, _PATIENCE_S)
+        return {key: self._observed(supervisor, _life(supervisor) in ready) for key, supervisor in newest.items()}
+
+    def groups(self) -> frozenset[str]:
+        """The control groups that are in use."""
+        found = processes.scan(self._folders.statuses, PREFIX)
+        return frozenset(_group(s.key, s.fingerprint) for supervisors in found.values() for s in supervisors)
+
+    def put(self, item: Workload) -> Failure | None:
+        """Start it; one that runs under this key with other content is told to stop, and outlived."""
+        others = processes.scan(self._folders.statuses, item.key).get(item.key, [])
+        if others and others[0].fingerprint == item.fingerprint and others[0].status.state != "stopping":
+            return None
+        for supervisor in others:
+            supervisor.signal(signal.SIGTERM)
+        try:
+            spec = self._spec(item, others[0].pid if others else 0)
+            run.launch(spec, processes.stamps(item.key, item.fingerprint, item.endpoint, item.port))
+        except KeyError:
+            return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
+        except (CgroupError, environments.NotBuilt, run.LaunchError) as error:
+            return Failure(item.key, "ContainerCannotRun", f"{item.key} cannot be started: {error}")
+        return None
+
+    def drop(self, key: Key) -> None:
+        """Ask it to finish; it is gone when `observe` no longer reports it."""
+        for supervisor in processes.scan(self._folders.statuses, key).get(key, []):
+            supervisor.signal(signal.SIGTERM)
+
+    def alive(self, keys: frozenset[Key]) -> bool:
+        """Whether a process of any of these keys is left, on its way out or not."""
+        return not keys.isdisjoint(processes.scan(self._folders.statuses, PREFIX))
+
+    def close(self) -> None:
+        """Stop looking; the processes go on."""
+        self._prober.close()
+
+    def _observed(self, supervisor: Supervisor, ready: bool) -> Observed:
+        status = supervisor.status
+        if status.state == "stopping":
+            return Observed(STOPPING, Readiness.STARTING)
+        if ready:
+            return Observed(supervisor.fingerprint)
+        least = 1 if status.exit in (_DID_NOT_LOAD, _NOT_BUILT) else _MOST_FAILURES
+        if status.failures < least:
+            return Observed(supervisor.fingerprint, Readiness.STARTING)
+        text = tail(self._folders.log(supervisor.key), 16384)
+        return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status, text))
+
+    def _spec(self, item: Workload, after: int) -> LaunchSpec:
+        environment = environments.find(self._folders.environments, item.environment)
+        name = slug(item.key)
+        binds, links = cell_view.system()
+        binds += cell_view.certificates(self._folders.trust)
+        binds += cell_view.prefixes([*environment.prefixes, str(environment.folder)])
+        binds.append((str(bundles.content(self._folders.bundles, item.bundle)), APP_ROOT, "ro"))
+        binds.append((str(self._scoring), f"{_RUNTIME}/{_PACKAGE}", "ro"))
+        limited = self._cgroups.enforced
+        limits = Limits(memory_mb=item.memory_mb, cpu=item.cpu, processes=_PROCESSES)
+        return LaunchSpec(
+            key=item.key,
+            argv=[str(environment.folder / "bin" / "python"), "-c", _START],
+            variables=_variables(item, environment.folder),
+            directory=APP_ROOT,
+            network=self._namespace(item.endpoint),
+            hostname=name[:63],
+            binds=binds,
+            links=links,
+            files=cell_view.settings(name[:63], item.nameserver),
+            scratch={"/tmp": _SCRATCH_MB, "/dev/shm": _SHARED_MB},
+            root=str(self._folders.cell),
+            groups=self._cgroups.make(_group(item.key, item.fingerprint), limits),
+            log=str(self._folders.log(item.key)),
+            status=str(self._folders.statuses),
+            data_bytes=0 if limited else (item.memory_mb + _OVERHEAD_MB) * 1024 * 1024,
+            processes=0 if limited else _PROCESSES,
+            after=after,
+        )
+
+
+def _life(supervisor: Supervisor) -> Life:
+    return supervisor.pid, supervisor.started, supervisor.status.attempts
+
+
+def _group(key: Key, fingerprint: str) -> str:
+    return f"{slug(key)}-{fingerprint}"
+
+
+def _variables(item: Workload, environment: Path) -> dict[str, str]:
+    # A library that starts a thread per core of the machine wastes a small share of it; the user's own choice comes after.
+    threads = str(max(1, math.ceil(item.cpu))) if item.cpu else ""
+    defaults = {
+        "PATH": f"{environment}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/tmp",
+        "TMPDIR": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "VIRTUAL_ENV": str(environment),
+        "AML_APP_ROOT": APP_ROOT,
+        "SSL_CERT_FILE": cell_view.CERTIFICATES,
+        "REQUESTS_CA_BUNDLE": cell_view.CERTIFICATES,
+        **({name: threads for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} if threads else {}),
+    }
+    return {**defaults, **dict(item.variables), "SERVER_PORT": str(item.port)}
+
+
+def _why(status: processes.Status, log: str) -> str:
+    if status.oom:
+        return f"{_CRASHED} It was ended because it went over its memory limit; ask for more memory, or load less."
+    if status.exit == _NOT_BUILT:
+        return f"The sandbox of the container could not be built: {_last_lines(log)}"
+    if status.exit == _DID_NOT_LOAD:
+        return f"{_CRASHED} {_last_lines(log)}"
+    how = f"was killed by signal {-status.exit}" if status.exit < 0 else f"ended with exit code {status.exit}"
+    return f"{_CRASHED} The process {how}, {status.failures} times in a row. {_last_lines(log)}"
+
+
+def _last_lines(log: str) -> str:
+    """The last traceback of a log, or its last lines."""
+    lines = [line for line in log.splitlines() if " ringfence - the process " not in line]
+    begins = [number for number, line in enumerate(lines) if "Traceback (most recent call last)" in line]
+    if begins:
+        lines = lines[begins[-1] :]
+        ends = [n for n, line in enumerate(lines) if n and re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ", line)]
+        lines = lines[: ends[0]] if ends else lines
+    return "\n".join(lines[-30:])[-3000:]

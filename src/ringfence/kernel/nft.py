@@ -1,0 +1,114 @@
+"""libnftables by ctypes: run a script as one transaction, or ask and get JSON.
+
+One `Nft` belongs to the network namespace of the thread that made it. Needs
+`libnftables.so.1` and no program. What the scripts say is written elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import os
+import re
+import threading
+from typing import cast
+
+_OUTPUT_JSON = 1 << 4
+_LOCATION = re.compile(r"^/proc/self/fd/\d+:(\d+):\d+-\d+: ", re.MULTILINE)
+
+
+class NftError(Exception):
+    """A script that libnftables or the kernel refused. line: the offending line of the script, "" if none is named."""
+
+    def __init__(self, reason: str, line: str) -> None:
+        super().__init__(f"{reason} in `{line}`" if line else reason)
+        self.reason = reason
+        self.line = line
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libnftables.so.1")
+    except OSError as error:
+        raise NftError("libnftables.so.1 is not installed; the package is libnftables1 on Debian and Ubuntu", "") from error
+    library.nft_ctx_new.restype = ctypes.c_void_p
+    library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+    library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+    library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    library.nft_run_cmd_from_filename.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
+        getter = getattr(library, name)
+        getter.restype = ctypes.c_char_p
+        getter.argtypes = [ctypes.c_void_p]
+    for name in ("nft_ctx_buffer_output", "nft_ctx_buffer_error"):
+        getattr(library, name).argtypes = [ctypes.c_void_p]
+    return library
+
+
+def available() -> bool:
+    """Whether libnftables can be loaded here."""
+    try:
+        _library()
+    except NftError:
+        return False
+    return True
+
+
+class Nft:
+    """A context of libnftables, usable from any thread, one at a time. Raises NftError when the library is missing."""
+
+    def __init__(self) -> None:
+        self._library = _library()
+        self._lock = threading.Lock()
+        self._context: int | None = self._library.nft_ctx_new(0)
+        if not self._context:
+            raise NftError("libnftables could not open its netlink socket", "")
+        self._library.nft_ctx_buffer_output(self._context)
+        self._library.nft_ctx_buffer_error(self._context)
+
+    def close(self) -> None:
+        """Free the context. Later calls raise NftError."""
+        with self._lock:
+            if self._context:
+                self._library.nft_ctx_free(self._context)
+            self._context = None
+
+    def run(self, script: str) -> None:
+        """Load a script in one transaction: all of it, or NftError and nothing."""
+        with self._lock:
+            self._load(script, 0)
+
+    def query(self, command: str) -> list[dict[str, object]]:
+        """The objects that a `list` command prints, without the heading."""
+        with self._lock:
+            text = self._load(command, _OUTPUT_JSON)
+        listed = json.loads(text)["nftables"] if text else []
+        return [cast(dict[str, object], entry) for entry in listed if "metainfo" not in entry]
+
+    def _load(self, script: str, flags: int) -> bytes:
+        if self._context is None:
+            raise NftError("the namespace of this table is gone", script.splitlines()[0])
+        # From a descriptor and not from a buffer: for a buffer, libnftables 1.0.6 names no line in its errors.
+        descriptor = os.memfd_create("nft", os.MFD_CLOEXEC)
+        try:
+            os.write(descriptor, script.encode() + b"\n")
+            self._library.nft_ctx_output_set_flags(self._context, flags)
+            path = f"/proc/self/fd/{descriptor}".encode()
+            failed = self._library.nft_run_cmd_from_filename(self._context, path)
+        finally:
+            os.close(descriptor)
+        if failed:
+            raise _error(script, self._library.nft_ctx_get_error_buffer(self._context).decode(errors="replace"))
+        return cast(bytes, self._library.nft_ctx_get_output_buffer(self._context))
+
+
+def _error(script: str, text: str) -> NftError:
+    place = _LOCATION.search(text)
+    if place is None:
+        return NftError(text.strip()[:400] or "libnftables refused the script without a reason", script.splitlines()[0])
+    lines = script.splitlines()
+    number = int(place.group(1))
+    reason = text[place.end() :].splitlines()[0].removeprefix("Error: ")
+    return NftError(reason, lines[number - 1].strip() if number <= len(lines) else "")

@@ -1,0 +1,34 @@
+"""Microsoft.KeyVault vaults: where a workspace keeps secrets. A plain resource: no secret is served from it.
+
+Principals and their secrets are in `control.identities`; role assignments will be nouns here.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from ringfence.model.resource import Properties
+
+VAULT = "microsoft.keyvault/vaults"
+
+
+class Vault(Properties):
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
+        {"provisioningState", "hsmPoolResourceId", "privateEndpointConnections", "vaultUri"}
+    )
+
+    tenant_id: str | None = None
+    sku: JsonValue = None
+    access_policies: tuple[JsonValue, ...] = ()
+    create_mode: str | None = None
+    enabled_for_deployment: bool = False
+    enabled_for_disk_encryption: bool = False
+    enabled_for_template_deployment: bool = False
+    enable_purge_protection: bool | None = None
+    enable_rbac_authorization: bool = False
+    enable_soft_delete: bool = True
+    soft_delete_retention_in_days: int = 90
+    network_acls: JsonValue = None
+    public_network_access: str | None = None

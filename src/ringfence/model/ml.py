@@ -1,0 +1,191 @@
+"""Microsoft.MachineLearningServices: workspaces and their inference clusters.
+
+Models, assets, environments and services of a workspace are in `serving`. Shapes and
+the meaning of a PUT onto what exists; what is allowed is in `policy.admission`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from ringfence.model.ids import ResourceId
+from ringfence.model.network import Spelled
+from ringfence.model.resource import Properties
+
+WORKSPACE = "microsoft.machinelearningservices/workspaces"
+COMPUTE = "microsoft.machinelearningservices/workspaces/computes"
+
+
+class Workspace(Properties):
+    """storage_account, key_vault, application_insights, container_registry: resource ids.
+
+    workspaceId, discoveryUrl and what else follows from the resource itself is computed where it is shown.
+    """
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
+        {
+            "provisioningState",
+            "workspaceId",
+            "discoveryUrl",
+            "creationTime",
+            "notebookInfo",
+            "privateEndpointConnections",
+            "privateLinkCount",
+            "serviceProvisionedResourceGroup",
+            "storageHnsEnabled",
+            "tenantId",
+            "mlFlowTrackingUri",
+            "sdkTelemetryAppInsightsKey",
+            "workspaceHubConfig",
+            "enableDataIsolation",
+            "agentsEndpointUri",
+            "associatedWorkspaces",
+            "provisioningErrors",
+            "sharedPrivateLinkResources",
+            "softDeleteEnabled",
+            "allowRoleAssignmentOnRG",
+        }
+    )
+
+    friendly_name: str | None = None
+    description: str | None = None
+    storage_account: str | None = None
+    key_vault: str | None = None
+    application_insights: str | None = None
+    container_registry: str | None = None
+    image_build_compute: str | None = None
+    hbi_workspace: bool = False
+    allow_public_access_when_behind_vnet: bool = False
+    public_network_access: str | None = None
+    v1_legacy_mode: bool | None = Field(default=None, alias="v1LegacyMode")
+    system_datastores_auth_mode: str | None = None
+    primary_user_assigned_identity: str | None = None
+    managed_network: JsonValue = None
+    encryption: JsonValue = None
+
+    def merged(self, old: Self) -> Self:
+        """What a workspace once refers to, it keeps referring to when a PUT leaves it out."""
+        names = ("storage_account", "key_vault", "application_insights", "container_registry")
+        kept = {name: getattr(old, name) for name in names if getattr(self, name) is None}
+        return self.model_copy(update=kept)
+
+
+class ClusterPurpose(Spelled):
+    """FastProd wants three nodes and twelve cores; DevTest is content with one node."""
+
+    FAST_PROD = "FastProd"
+    DENSE_PROD = "DenseProd"
+    DEV_TEST = "DevTest"
+
+
+class LoadBalancerType(Spelled):
+    PUBLIC_IP = "PublicIp"
+    INTERNAL = "InternalLoadBalancer"
+
+
+class SslStatus(Spelled):
+    DISABLED = "Disabled"
+    ENABLED = "Enabled"
+    AUTO = "Auto"
+
+
+class SslConfiguration(Properties):
+    status: SslStatus = SslStatus.DISABLED
+    cert: str | None = None
+    key: str | None = Field(default=None, repr=False)
+    cname: str | None = None
+    leaf_domain_label: str | None = None
+    overwrite_existing_domain: bool | None = None
+    renew: bool | None = None
+
+
+class AksNetworking(Properties):
+    """The four networking values of the seed document. Absent ones take AKS's defaults (RULES.md section 4.1)."""
+
+    subnet_id: str | None = None
+    service_cidr: str | None = None
+    dns_service_ip: str | None = Field(default=None, alias="dnsServiceIP")
+    docker_bridge_cidr: str | None = None
+
+    @property
+    def subnet(self) -> ResourceId | None:
+        """Raises Invalid (`InvalidResourceId`)."""
+        return ResourceId.parse(self.subnet_id) if self.subnet_id else None
+
+
+#: What a cluster has when its compute does not say (RULES.md section 4.1, the contract section 5).
+DEFAULT_SERVICE_CIDR = "10.0.0.0/16"
+DEFAULT_DNS_SERVICE_IP = "10.0.0.10"
+DEFAULT_DOCKER_BRIDGE_CIDR = "172.17.0.1/16"
+
+
+class Aks(Properties):
+    """The inner `properties` of a compute of type AKS. agent_count: nodes."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"clusterFqdn", "systemServices", "loadBalancerIp", "isPrivateCluster"})
+
+    agent_count: int = 3
+    agent_vm_size: str = "Standard_D3_v2"
+    cluster_purpose: ClusterPurpose = ClusterPurpose.FAST_PROD
+    ssl_configuration: SslConfiguration | None = None
+    aks_networking_configuration: AksNetworking | None = None
+    load_balancer_type: LoadBalancerType = LoadBalancerType.PUBLIC_IP
+    load_balancer_subnet: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+    @property
+    def networking(self) -> AksNetworking:
+        return self.aks_networking_configuration or AksNetworking()
+
+    @property
+    def service_cidr(self) -> str:
+        return self.networking.service_cidr or DEFAULT_SERVICE_CIDR
+
+    @property
+    def dns_service_ip(self) -> str:
+        return self.networking.dns_service_ip or DEFAULT_DNS_SERVICE_IP
+
+    @property
+    def docker_bridge_cidr(self) -> str:
+        return self.networking.docker_bridge_cidr or DEFAULT_DOCKER_BRIDGE_CIDR
+
+    @property
+    def internal(self) -> bool:
+        return self.load_balancer_type is LoadBalancerType.INTERNAL
+
+    def merged(self, old: Self) -> Self:
+        """Absent means unchanged, for every field: clients PUT the document back with fields removed (contract section 5.1)."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return old.model_copy(update=given)
+
+
+class Compute(Properties):
+    """An inference cluster of a workspace. resource_id: the managed cluster behind it, once there is one."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
+        {"provisioningState", "provisioningErrors", "createdOn", "modifiedOn", "isAttachedCompute", "provisioningWarnings"}
+    )
+
+    compute_type: str
+    compute_location: str | None = None
+    description: str | None = None
+    resource_id: str | None = None
+    disable_local_auth: bool | None = None
+    properties: Aks = Aks()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+    def merged(self, old: Self) -> Self:
+        """An update keeps what it does not name. The cluster behind a compute never changes."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"properties", "resource_id"}}
+        inner = self.properties.merged(old.properties) if "properties" in self.model_fields_set else old.properties
+        return old.model_copy(update={**given, "properties": inner})

@@ -1,0 +1,99 @@
+"""Host names of the services, and the address each has: what resolvers answer and what `api/hosts` routes by.
+
+Names are in the public cloud's spelling and in lower case. Which resolver knows them is in `desired.dns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network
+
+from ringfence.model import compute, ml, network, serving, storage
+from ringfence.model.resource import Resource, Snapshot
+from ringfence.policy import places, tags
+
+CLUSTER_DOMAIN = "cluster.local"
+
+#: Global names -> the tag in whose block they listen.
+GLOBAL: Mapping[str, str] = {
+    "management.azure.com": "AzureResourceManager",
+    "login.microsoftonline.com": "AzureActiveDirectory",
+    "login.windows.net": "AzureActiveDirectory",
+    "login.microsoft.com": "AzureActiveDirectory",
+    "sts.windows.net": "AzureActiveDirectory",
+    "graph.microsoft.com": "AzureActiveDirectory",
+    "ml.azure.com": "AzureFrontDoor.FrontEnd",
+    "portal.azure.com": "AzureFrontDoor.FrontEnd",
+}
+
+
+def regional_host(region: str) -> str:
+    """The data plane of a region: `eastus2.api.azureml.ms`."""
+    return f"{region}.api.azureml.ms"
+
+
+def workspace_host(workspace: Resource) -> str:
+    """The data plane of one workspace: `<guid>.workspace.<region>.api.azureml.ms`."""
+    return f"{workspace.guid('workspace')}.workspace.{workspace.region}.api.azureml.ms"
+
+
+def blob_host(account: str) -> str:
+    """The blob service of a storage account, by its name."""
+    return f"{account.lower()}.blob.core.windows.net"
+
+
+def storage_of(snapshot: Snapshot, workspace: Resource) -> Resource | None:
+    """The storage account of a workspace: the one it names, else the one that was made with it."""
+    assert isinstance(workspace.properties, ml.Workspace)
+    named = workspace.properties.storage_account
+    if named:
+        return snapshot.get(named.lower())
+    made = (r for r in snapshot.of_type(storage.STORAGE_ACCOUNT) if r.managed_by == workspace.key)
+    return next(made, None)
+
+
+def cluster_of(snapshot: Snapshot, compute_: Resource) -> Resource | None:
+    """The managed cluster behind a compute."""
+    made = (r for r in snapshot.of_type(compute.MANAGED_CLUSTER) if r.managed_by == compute_.key)
+    return next(made, None)
+
+
+def hosts(snapshot: Snapshot) -> dict[str, str]:
+    """Every public name that exists -> its address."""
+    found = {name: tags.host(tag) for name, tag in GLOBAL.items()}
+    regions = {r.region for r in snapshot.of_type(ml.WORKSPACE)} | {r.region for r in snapshot.of_type(network.VIRTUAL_NETWORK)}
+    found |= {regional_host(region): tags.host("AzureMachineLearning", region) for region in regions}
+    for workspace in places.alive(snapshot, ml.WORKSPACE):
+        found[workspace_host(workspace)] = tags.host("AzureMachineLearning", workspace.region)
+    for account in places.alive(snapshot, storage.STORAGE_ACCOUNT):
+        found[blob_host(account.id.name)] = tags.host("Storage", account.region)
+    for owner in places.alive(snapshot, ml.COMPUTE):
+        cluster, address = cluster_of(snapshot, owner), snapshot.value(owner.key, places.API_SERVER)
+        if cluster is not None and address is not None:
+            assert isinstance(cluster.properties, compute.ManagedCluster)
+            found[cluster.properties.fqdn.lower()] = address
+    return found
+
+
+def inside_cluster(snapshot: Snapshot, owner: Resource) -> dict[str, str]:
+    """The names that only a cluster's own resolver knows -> addresses of its service range."""
+    assert isinstance(owner.properties, ml.Compute)
+    asked = owner.properties.properties
+    found = {
+        f"kubernetes.default.svc.{CLUSTER_DOMAIN}": kubernetes_address(asked),
+        f"kube-dns.kube-system.svc.{CLUSTER_DOMAIN}": asked.dns_service_ip,
+    }
+    router = snapshot.value(owner.key, places.CLUSTER_IP)
+    if router is not None:
+        found[f"azureml-fe.default.svc.{CLUSTER_DOMAIN}"] = router
+    workspace = owner.id.parent.name.lower()
+    for service in places.alive(snapshot, serving.SERVICE):
+        address = snapshot.value(service.key, places.CLUSTER_IP)
+        if address is not None and places.compute_of(service) == owner.id:
+            found[f"{service.id.name.lower()}.azureml-{workspace}.svc.{CLUSTER_DOMAIN}"] = address
+    return found
+
+
+def kubernetes_address(asked: ml.Aks) -> str:
+    """Where pods find the API server: the first address of the service range."""
+    return str(IPv4Network(asked.service_cidr)[1])

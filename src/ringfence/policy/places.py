@@ -1,0 +1,193 @@
+"""Who is where: every address in a virtual network and what holds it, and every frontend of a load balancer.
+
+Both the proof (`reach`) and the enforcement (`desired`) start from these values, so that
+they cannot drift apart. Which addresses are free is `desired.alloc`'s question; here are
+the purposes under which it files them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from ringfence.model import ml, network, serving
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import companions
+
+ADDRESS = "address"
+INDEX = "index"
+EGRESS = "egress"
+ROUTER_POD = "pod-fe"
+RESOLVER_POD = "pod-dns"
+PUBLIC_FRONTEND = "frontend-public"
+API_SERVER = "api-server"
+CLUSTER_IP = "cluster-ip"
+
+#: Where the inference router listens, and where every frontend of a cluster does.
+ROUTER_PORT = 80
+#: Where a scoring process listens.
+SCORING_PORT = 5001
+
+
+def node(index: int) -> str:
+    """Purpose of a node's address."""
+    return f"node{index}"
+
+
+def reserved(index: int, pod: int) -> str:
+    """Purpose of an address that a node holds for one of its pods."""
+    return f"node{index}-pod{pod:02d}"
+
+
+def replica(index: int) -> str:
+    """Purpose of a replica's address, in the scope of its cluster's reserved addresses."""
+    return f"replica{index}"
+
+
+def internal_frontend(subnet: ResourceId) -> str:
+    """Purpose of a cluster's internal frontend in a subnet of its network."""
+    return f"frontend-internal/{subnet.name.lower()}"
+
+
+def address_scope(vnet: ResourceId) -> str:
+    return f"address/{vnet.key}"
+
+
+def pod_scope(compute_key: str) -> str:
+    return f"pods/{compute_key}"
+
+
+def service_scope(compute_key: str) -> str:
+    return f"service-range/{compute_key}"
+
+
+class Kind(Enum):
+    """What stands at an address."""
+
+    INTERFACE = "interface"
+    LOCATION = "location"
+    NODE = "node"
+    ROUTER = "router"
+    RESOLVER = "resolver"
+    REPLICA = "replica"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One address of a subnet. owner, cluster: resource keys; the cluster is a compute. number: of a node or replica."""
+
+    kind: Kind
+    owner: str
+    subnet: ResourceId
+    address: str
+    cluster: str | None = None
+    number: int = 0
+
+    @property
+    def vnet(self) -> ResourceId:
+        return self.subnet.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontend:
+    """A load balancer's address. subnet: of the cluster's nodes. targets: addresses, on ROUTER_PORT."""
+
+    cluster: str
+    address: str
+    public: bool
+    subnet: ResourceId
+    targets: tuple[str, ...]
+
+    @property
+    def vnet(self) -> ResourceId:
+        return self.subnet.parent
+
+
+def alive(snapshot: Snapshot, type: str) -> tuple[Resource, ...]:
+    """The resources of a type that are not on their way out."""
+    return tuple(r for r in snapshot.of_type(type) if r.state is not ProvisioningState.DELETING)
+
+
+def places(snapshot: Snapshot) -> tuple[Place, ...]:
+    """Every address in use, of resources that are not being deleted, whose network stands."""
+    found = [*_interfaces(snapshot), *_locations(snapshot), *_clusters(snapshot), *_replicas(snapshot)]
+    return tuple(place for place in found if _stands(snapshot, place.subnet))
+
+
+def frontends(snapshot: Snapshot) -> tuple[Frontend, ...]:
+    """The one frontend of each cluster: public or internal, as its compute says."""
+    found = []
+    for owner in alive(snapshot, ml.COMPUTE):
+        address, target = frontend_address(snapshot, owner), snapshot.value(owner.key, ROUTER_POD)
+        subnet = companions.subnet_of(owner)
+        if address is not None and target is not None and _stands(snapshot, subnet):
+            public = not _aks(owner).internal
+            found.append(Frontend(cluster=owner.key, address=address, public=public, subnet=subnet, targets=(target,)))
+    return tuple(found)
+
+
+def frontend_address(snapshot: Snapshot, compute: Resource) -> str | None:
+    """The scoring address of a cluster, shared by all its services."""
+    if _aks(compute).internal:
+        return snapshot.value(compute.key, internal_frontend(companions.balancer_subnet_of(compute)))
+    return snapshot.value(compute.key, PUBLIC_FRONTEND)
+
+
+def compute_of(service: Resource) -> ResourceId | None:
+    """The cluster a service runs on: a compute of its own workspace."""
+    assert isinstance(service.properties, serving.Service)
+    name = service.properties.compute_name
+    return service.id.parent.child("computes", name) if name else None
+
+
+def _stands(snapshot: Snapshot, subnet: ResourceId) -> bool:
+    found = snapshot.get(subnet), snapshot.get(subnet.parent)
+    return all(r is not None and r.state is not ProvisioningState.DELETING for r in found)
+
+
+def _aks(compute: Resource) -> ml.Aks:
+    assert isinstance(compute.properties, ml.Compute)
+    return compute.properties.properties
+
+
+def _interfaces(snapshot: Snapshot) -> Iterator[Place]:
+    for owner in alive(snapshot, network.INTERFACE):
+        assert isinstance(owner.properties, network.NetworkInterface)
+        address = snapshot.value(owner.key, ADDRESS)
+        if address is not None:
+            yield Place(kind=Kind.INTERFACE, owner=owner.key, subnet=owner.properties.subnet, address=address)
+
+
+def _locations(snapshot: Snapshot) -> Iterator[Place]:
+    for owner in alive(snapshot, network.LOCATION):
+        address = snapshot.value(owner.key, ADDRESS)
+        if address is not None:
+            yield Place(kind=Kind.LOCATION, owner=owner.key, subnet=owner.id.parent, address=address)
+
+
+def _clusters(snapshot: Snapshot) -> Iterator[Place]:
+    for owner in alive(snapshot, ml.COMPUTE):
+        nodes = [(Kind.NODE, node(i), i) for i in range(_aks(owner).agent_count)]
+        for kind, purpose, number in [*nodes, (Kind.ROUTER, ROUTER_POD, 0), (Kind.RESOLVER, RESOLVER_POD, 0)]:
+            address = snapshot.value(owner.key, purpose)
+            if address is not None:
+                subnet = companions.subnet_of(owner)
+                yield Place(kind=kind, owner=owner.key, subnet=subnet, address=address, cluster=owner.key, number=number)
+
+
+def _replicas(snapshot: Snapshot) -> Iterator[Place]:
+    for owner in alive(snapshot, serving.SERVICE):
+        assert isinstance(owner.properties, serving.Service)
+        where = compute_of(owner)
+        cluster = snapshot.get(where) if where is not None else None
+        if cluster is None or cluster.state is ProvisioningState.DELETING:
+            continue
+        for number in range(owner.properties.replicas):
+            address = snapshot.value(owner.key, replica(number))
+            if address is not None:
+                subnet = companions.subnet_of(cluster)
+                yield Place(
+                    kind=Kind.REPLICA, owner=owner.key, subnet=subnet, address=address, cluster=cluster.key, number=number
+                )

@@ -1,0 +1,89 @@
+"""Asking the control plane's local API over its unix socket: one request, one connection, JSON.
+
+HTTP/1.0 by hand: `ringfence exec` has to start fast, and the standard HTTP client alone
+would take a third of its time to load. Which paths there are is `api/local`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Any
+
+from ringfence.sandbox.errors import BadState, Busy, NotRunning, Refused
+from ringfence.sandbox.layout import Layout
+
+START_IT = "start it with `ringfence up`"
+
+
+class Client:
+    """state: the state folder. Raises NotRunning, Busy (no answer in time) and Refused."""
+
+    def __init__(self, state: Path) -> None:
+        self._layout = Layout(state)
+
+    def get(self, path: str, *, timeout_s: float = 30.0) -> Any:
+        return self._ask("GET", path, None, timeout_s)
+
+    def post(self, path: str, body: object, *, timeout_s: float = 30.0) -> Any:
+        return self._ask("POST", path, body, timeout_s)
+
+    def control_plane(self) -> int:
+        """The process that serves the socket, by its number on this side."""
+        with self._connect(2.0) as connection:
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[0])
+
+    def _ask(self, method: str, path: str, body: object, timeout_s: float) -> Any:
+        content = b"" if body is None else json.dumps(body).encode()
+        head = f"{method} {path} HTTP/1.0\r\nHost: ringfence\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        try:
+            with self._connect(timeout_s) as connection:
+                connection.sendall(head.encode("ascii") + content)
+                received = bytearray()
+                while block := connection.recv(65536):
+                    received += block
+        except TimeoutError as error:
+            raise Busy(f"the control plane did not answer {method} {path} within {timeout_s:g} s", "see `ringfence logs control`") from error
+        except ConnectionError as error:
+            raise NotRunning("the control plane went away during the request", "it is started again by itself; try again") from error
+        return _document(*_split(bytes(received)))
+
+    def _connect(self, timeout_s: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(os.fsencode(self._layout.control_socket))
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            connection.close()
+            raise NotRunning(f"Ringfence does not run (state folder {self._layout.folder})", START_IT) from error
+        except PermissionError as error:
+            connection.close()
+            fact = f"the state folder {self._layout.folder} belongs to another user"
+            raise BadState(fact, "choose another one with --state DIR or RINGFENCE_STATE") from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _split(received: bytes) -> tuple[int, bytes]:
+    head, _, body = received.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[1].isdigit():
+        raise NotRunning("the control plane went away during the request", "it is started again by itself; try again")
+    return int(words[1]), body
+
+
+def _document(status: int, body: bytes) -> Any:
+    try:
+        document = json.loads(body) if body else None
+    except ValueError as error:
+        raise Refused(status, "NoJson", f"the control plane answered {body[:200]!r}") from error
+    if status >= 400:
+        found = document.get("error", {}) if isinstance(document, dict) else {}
+        raise Refused(status, str(found.get("code", status)), str(found.get("message", "the request was refused")))
+    return document

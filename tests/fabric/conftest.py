@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,13 +54,15 @@ def _in_a_child(item: pytest.Item) -> list[pytest.TestReport]:
     reports, told_reports = os.pipe()
     child = os.fork()
     if child == 0:
+        code = 1
         try:
             _enter(told_inside, told_mapped)
             _write_all(told_reports, json.dumps(_run(item)).encode())
-        except BaseException as error:
-            os.write(2, f"the sandbox of {item.nodeid} failed: {error!r}\n".encode())
-            os._exit(1)
-        os._exit(0)
+            code = 0
+        finally:
+            if code:
+                traceback.print_exc()
+            os._exit(code)
     for descriptor in (told_inside, told_mapped, told_reports):
         os.close(descriptor)
     if os.read(inside, 1):

@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -126,7 +127,7 @@ class World:
         """Packets by rule set, direction and rule; what has none is left out."""
         return {(c.rule_set, c.direction, c.rule): c.packets for c in self.fabric.counters(network) if c.packets}
 
-    def socket(self, key: Key, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    def open(self, key: Key, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
         made = self.fabric.open_socket(key, socket.AF_INET, kind)
         made.settimeout(BLOCKED_AFTER_S)
         self._open.append(made)
@@ -135,7 +136,7 @@ class World:
     def listen(self, key: Key, *ports: int, address: str = "0.0.0.0") -> None:
         """Serve TCP and UDP: say who we are and who asked; over TCP then echo what comes."""
         for port in ports or (8080,):
-            tcp, udp = self.socket(key), self.socket(key, socket.SOCK_DGRAM)
+            tcp, udp = self.open(key), self.open(key, socket.SOCK_DGRAM)
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             for bound in (tcp, udp):
                 bound.settimeout(None)
@@ -167,7 +168,7 @@ class World:
             if protocol == "tcp":
                 with self.connected(key, address, port, patience_s=patience_s) as connection:
                     return _answer(connection.recv(200))
-            with self.socket(key, socket.SOCK_DGRAM) as asking:
+            with self.open(key, socket.SOCK_DGRAM) as asking:
                 asking.settimeout(patience_s)
                 asking.sendto(b"?", (address, port))
                 return _answer(asking.recv(200))
@@ -177,7 +178,7 @@ class World:
         self, key: Key, address: str, port: int = 8080, *, source_port: int = 0, patience_s: float = LOST_AFTER_S
     ) -> socket.socket:
         """Raises OSError."""
-        connection = self.socket(key)
+        connection = self.open(key)
         connection.settimeout(patience_s)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if source_port:
@@ -200,7 +201,7 @@ class World:
 
     def resolve(self, key: Key, name: str, kind: str = "A", *, server: str = PLATFORM_ADDRESS) -> dns.message.Message | None:
         query = dns.message.make_query(name, kind)
-        with contextlib.suppress(OSError), self.socket(key, socket.SOCK_DGRAM) as asking:
+        with contextlib.suppress(OSError), self.open(key, socket.SOCK_DGRAM) as asking:
             asking.sendto(query.to_wire(), (server, 53))
             return dns.message.from_wire(asking.recv(4096))
         return None
@@ -241,9 +242,9 @@ def in_another_process(work: Callable[[], None]) -> None:
             work()
             os.write(told, b"1")
             signal.pause()
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-        os._exit(1)
+        finally:
+            traceback.print_exc()
+            os._exit(1)
     os.close(told)
     finished = os.read(done, 1)
     os.kill(child, signal.SIGKILL)
@@ -285,4 +286,3 @@ def _echo_request() -> bytes:
     header = struct.pack("!BBHHH", 8, 0, 0, 1, 1)
     checksum = ~(0x0800 + 1 + 1) & 0xFFFF
     return header[:2] + struct.pack("!H", checksum) + header[4:]
-

@@ -19,8 +19,8 @@ def test_the_same_addresses_in_two_networks_are_two_worlds(world: World) -> None
         world.endpoint(f"{name}1", network, "10.0.0.4")
         world.listen(world.endpoint(f"{name}2", network, "10.0.0.5"))
         world.open_all(network)
-    seen = [world.ask(f"nic/{name}1", "10.0.0.5") for name in ("a", "b")]
-    assert [(answer.server, answer.client) for answer in seen if answer] == [("nic/a2", "10.0.0.4"), ("nic/b2", "10.0.0.4")]
+    seen = [world.reach(f"nic/{name}1", "10.0.0.5") for name in ("a", "b")]
+    assert [(answer.server, answer.client) for answer in seen] == [("nic/a2", "10.0.0.4"), ("nic/b2", "10.0.0.4")]
 
 
 def test_networks_without_peering_do_not_reach_each_other(world: World) -> None:
@@ -70,7 +70,7 @@ def test_only_an_endpoints_own_address_may_leave_it(world: World) -> None:
     world.listen(victim)
     world.open_all(network)
     for claimed in ("10.0.0.6", "10.0.0.99", "198.19.0.7", "168.63.129.16"):
-        with world.socket(liar, socket.SOCK_DGRAM) as sender:
+        with world.open(liar, socket.SOCK_DGRAM) as sender:
             sender.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
             sender.bind((claimed, 0))
             sender.sendto(b"?", ("10.0.0.5", 8080))
@@ -83,9 +83,8 @@ def test_egress_goes_out_under_the_networks_public_address(world: World) -> None
     inside = world.endpoint("inside", network, "10.0.0.4")
     world.listen(world.endpoint("outside", None, "198.19.255.4"))
     world.open_all(network)
-    tcp, udp = world.ask(inside, "198.19.255.4"), world.ask_udp(inside, "198.19.255.4")
-    assert tcp is not None and udp is not None
-    assert (tcp.client, udp.client) == ("198.19.0.9", "198.19.0.9")
+    assert world.reach(inside, "198.19.255.4").client == "198.19.0.9"
+    assert world.reach(inside, "198.19.255.4", protocol="udp").client == "198.19.0.9"
 
 
 def test_without_egress_there_is_no_way_out(world: World) -> None:

@@ -45,5 +45,7 @@ def entry(problem: errors.Problem) -> dict[str, Any]:
 
 def internal() -> dict[str, Any]:
     """The body of a 500: the cause stands in the log, under the request id of the answer."""
-    message = "The server could not answer because of a fault of its own. The request id of this answer finds the cause in the log."
+    message = (
+        "The server could not answer because of a fault of its own. The request id of this answer finds the cause in the log."
+    )
     return {"error": {"code": "InternalServerError", "message": message}}

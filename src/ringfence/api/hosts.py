@@ -53,7 +53,7 @@ class Names:
 
 
 def build(host_names: Names, apps: Mapping[str, ASGIApp]) -> ASGIApp:
-    """One application out of many. apps: by the keys of this module; a missing one is a programmer's error at the first request."""
+    """One application out of many. apps: one for each key of this module."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -19,8 +19,8 @@ import sqlalchemy as sa
 
 from ringfence.control import store
 from ringfence.control.content import Content, Contents
-from ringfence.model import errors
-from ringfence.model.resource import Resource
+from ringfence.model import errors, serving
+from ringfence.model.resource import Resource, Snapshot
 
 _ACCOUNTS = sa.Table(
     "storage_keys",
@@ -107,6 +107,15 @@ def account_of(resource: Resource) -> str:
     return f"{resource.key}|{resource.created_at.isoformat()}"
 
 
+def in_use(snapshot: Snapshot) -> frozenset[str]:
+    """The contents that resources name by themselves: they stay even if their blob is deleted."""
+    assets = (r.properties for r in snapshot.of_type(serving.ASSET))
+    services = (r.properties for r in snapshot.of_type(serving.SERVICE))
+    of_assets = {blob.sha256 for asset in assets if isinstance(asset, serving.Asset) for blob in asset.blobs}
+    of_services = {file.blob for service in services if isinstance(service, serving.Service) for file in service.files}
+    return frozenset(of_assets | of_services)
+
+
 class Blobs:
     """The blob service's memory. Every method may be called from any thread."""
 
@@ -121,7 +130,7 @@ class Blobs:
     def sweep(self, in_use: Collection[str]) -> int:
         """At the start: forget blocks that no list named for a week, and remove contents that nothing names.
 
-        in_use: contents that resources name by themselves (files of services), which stay though their blob may be gone.
+        in_use: what `in_use` says of the present snapshot.
         """
         old = (self._clock() - _BLOCKS_KEPT).isoformat()
         with self._store.begin() as connection:

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from ringfence.control import store
 from ringfence.model import catalog
@@ -33,8 +34,9 @@ def write(connection: sa.Connection, written: Iterable[Resource]) -> None:
     """Insert or replace rows."""
     rows = [_row(resource) for resource in written]
     if rows:
-        insert = sa.text(_UPSERT)
-        connection.execute(insert, rows)
+        insert = sqlite.insert(store.resources)
+        changed = {c.name: c for c in insert.excluded if c.name not in ("key", "id", "created_at")}
+        connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changed), rows)
 
 
 def remove(connection: sa.Connection, keys: Iterable[str]) -> None:
@@ -58,3 +60,40 @@ def release(connection: sa.Connection, held: Iterable[tuple[str, str]]) -> None:
         table = store.allocations
         mine = (table.c.owner == sa.bindparam("o")) & (table.c.purpose == sa.bindparam("p"))
         connection.execute(table.delete().where(mine), rows)
+
+
+_ENVELOPE = ("sku", "identity", "kind")
+
+
+def _row(resource: Resource) -> Mapping[str, object]:
+    return {
+        "key": resource.key,
+        "id": str(resource.id),
+        "location": resource.location,
+        "properties": resource.properties.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        "tags": dict(resource.tags),
+        "envelope": {name: value for name in _ENVELOPE if (value := getattr(resource, name)) is not None},
+        "managed_by": resource.managed_by,
+        "state": resource.state.value,
+        "etag": resource.etag,
+        "created_at": resource.created_at.isoformat(),
+        "changed_at": resource.changed_at.isoformat(),
+    }
+
+
+def _resource(row: sa.Row[tuple[object, ...]]) -> Resource:
+    id = ResourceId.parse(row.id)
+    return Resource(
+        id=id,
+        location=row.location,
+        properties=catalog.PROPERTIES[id.type.lower()].model_validate(row.properties),
+        tags=row.tags,
+        sku=row.envelope.get("sku"),
+        identity=row.envelope.get("identity"),
+        kind=row.envelope.get("kind"),
+        managed_by=row.managed_by,
+        state=ProvisioningState(row.state),
+        etag=row.etag,
+        created_at=dt.datetime.fromisoformat(row.created_at),
+        changed_at=dt.datetime.fromisoformat(row.changed_at),
+    )

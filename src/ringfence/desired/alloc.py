@@ -142,9 +142,17 @@ def _allocated(desk: _Desk, subnet: Resource, nic: Resource, wanted: str) -> err
 
 
 def _of_location(desk: _Desk, location: Resource) -> None:
+    """An address for each prefix the subnet has had: a location moves with its subnet."""
     subnet = desk.snapshot.need(location.id.parent)
-    if not desk.give(places.ADDRESS, places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
+    if not desk.give(places.location(str(_prefix(subnet))), places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
         raise _full(subnet)
+
+
+def _of_subnet(desk: _Desk, subnet: Resource) -> None:
+    for location in desk.snapshot.children(subnet.id):
+        if location.type == network.LOCATION:
+            desk.owner = location.key
+            _of_location(desk, location)
 
 
 def _of_compute(desk: _Desk, owner: Resource) -> None:
@@ -228,6 +236,7 @@ def _reserved(snapshot: Snapshot, cluster: ResourceId) -> list[str]:
 
 _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.VIRTUAL_NETWORK: _of_network,
+    network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
     network.LOCATION: _of_location,
     ml.COMPUTE: _of_compute,

@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ringfence.desired import keys
+from ringfence.desired.network import owners
 from ringfence.desired.state import INTERNET, Record, View
-from ringfence.model import network
+from ringfence.model import ml, network, storage
 from ringfence.model.resource import Snapshot
 from ringfence.policy import names, places
 from ringfence.policy.places import Kind, Place
 
 
+#: Types whose resources have public names.
+_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT)
+
+
 def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
     """One view for the internet, one for each virtual network, one for each cluster's resolver."""
     public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(names.hosts(snapshot).items()))
-    yield View(key="dns/internet", at=INTERNET, records=public)
+    named = sorted(r.key for type in _NAMED for r in places.alive(snapshot, type))
+    yield View(key="dns/internet", owners=tuple(named), at=INTERNET, records=public)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
         if snapshot.value(vnet.id, places.INDEX) is not None:
             yield View(key=keys.view(vnet.key), owners=(vnet.key,), at=keys.network(vnet.key), records=public)
@@ -28,4 +34,5 @@ def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
                 Record(name=name, kind="A", values=(address,))
                 for name, address in sorted(names.inside_cluster(snapshot, snapshot.need(place.owner)).items())
             )
-            yield View(key=keys.cluster_view(place.owner), owners=(place.owner,), at=keys.endpoint(place), records=inside + public)
+            concerned = owners(snapshot, place)
+            yield View(key=keys.cluster_view(place.owner), owners=concerned, at=keys.endpoint(place), records=inside + public)

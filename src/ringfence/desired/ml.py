@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from ringfence.desired import keys
 from ringfence.desired.state import AnyItem, Bundle, Environment, File, Route, Router, Target, Workload
 from ringfence.model import serving
-from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import companions, environments, places
 from ringfence.policy.places import Kind, Place
@@ -33,7 +32,8 @@ class _Served:
 
 def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
     """Everything that scores, and what it needs."""
-    routers, replicas = [], {}
+    routers: list[Place] = []
+    replicas: dict[str, list[Place]] = {}
     for place in everyone:
         if place.kind is Kind.ROUTER:
             routers.append(place)
@@ -95,17 +95,11 @@ def bundle(snapshot: Snapshot, service: Resource) -> Bundle:
     return Bundle(key=f"bundle/{keys.content(repr(files))}", files=files)
 
 
-def model_id(workspace: ResourceId, reference: str) -> ResourceId:
-    """`name:version` as the id of a model version of a workspace."""
-    name, _, version = reference.rpartition(":")
-    return workspace.child("models", name).child("versions", version)
-
-
 def models(snapshot: Snapshot, service: Resource) -> list[Resource]:
     """The model versions of a service that exist, in the order it names them."""
     assert isinstance(service.properties, serving.Service)
     wanted = service.properties.environment_image_request.model_ids
-    found = [snapshot.get(model_id(service.id.parent, reference)) for reference in wanted if ":" in reference]
+    found = [snapshot.get(places.model_id(service.id.parent, reference)) for reference in wanted]
     return [resource for resource in found if resource is not None]
 
 

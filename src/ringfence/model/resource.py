@@ -7,8 +7,9 @@ What a type holds in `properties` is in one file per family: `network`, `compute
 
 from __future__ import annotations
 
+import bisect
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -142,6 +143,11 @@ class Resource:
         """The lower-case resource type."""
         return self.id.type.lower()
 
+    @cached_property
+    def parent(self) -> str:
+        """The key of the resource one level up."""
+        return self.id.parent.key
+
     @property
     def region(self) -> str:
         """The location in its short spelling, `East US 2` -> `eastus2`; "" for a resource without one."""
@@ -218,6 +224,36 @@ class Snapshot:
         """Every allocation of a resource, in the order of their purposes."""
         return self._by_owner.get(owner.key if isinstance(owner, ResourceId) else owner, ())
 
+    def changed(
+        self,
+        written: Iterable[Resource] = (),
+        gone: Iterable[str] = (),
+        allocated: Iterable[Allocation] = (),
+        version: int | None = None,
+    ) -> Snapshot:
+        """The snapshot after some writes, at a cost of what was written and not of what there is.
+
+        gone: keys of resources that are no more; their allocations go with them. Groups that nothing
+        touched (the children of an id, the resources of a type) are the very same tuples as before.
+        """
+        new, left = {r.key: r for r in written}, set(gone) & self.resources.keys()
+        old = [self.resources[key] for key in (*left, *(new.keys() & self.resources.keys()))]
+        resources = {key: r for key, r in (self.resources | new).items() if key not in left} if left else self.resources | new
+        freed = [a for key in left for a in self.allocated(key)]
+        given = {(a.owner, a.purpose): a for a in allocated}
+        replaced = [*freed, *(self.allocations[k] for k in given.keys() & self.allocations.keys())]
+        allocations = {k: a for k, a in (self.allocations | given).items() if k[0] not in left} if left else self.allocations | given
+        after = Snapshot(self.version if version is None else version, resources, allocations)
+        values, held = tuple(new.values()), tuple(given.values())
+        after.__dict__["_by_type"] = _regrouped(self._by_type, old, values, lambda r: r.type, lambda r: r.key)
+        after.__dict__["_by_parent"] = _regrouped(self._by_parent, old, values, lambda r: r.parent, lambda r: r.key)
+        if replaced or held:
+            after.__dict__["_by_owner"] = _regrouped(self._by_owner, replaced, held, lambda a: a.owner, lambda a: a.purpose)
+            after.__dict__["_by_scope"] = _rescoped(self._by_scope, replaced, held)
+        else:
+            after.__dict__["_by_owner"], after.__dict__["_by_scope"] = self._by_owner, self._by_scope
+        return after
+
     def __iter__(self) -> Iterator[Resource]:
         return iter(self.resources.values())
 
@@ -227,7 +263,7 @@ class Snapshot:
 
     @cached_property
     def _by_parent(self) -> Mapping[str, tuple[Resource, ...]]:
-        return _grouped((r.id.parent.key, r) for _, r in sorted(self.resources.items()))
+        return _grouped((r.parent, r) for _, r in sorted(self.resources.items()))
 
     @cached_property
     def _by_scope(self) -> Mapping[str, Mapping[str, Allocation]]:
@@ -246,3 +282,36 @@ def _grouped(pairs: Iterable[tuple[str, _T]]) -> Mapping[str, tuple[_T, ...]]:
     for key, value in pairs:
         found.setdefault(key, []).append(value)
     return {key: tuple(values) for key, values in found.items()}
+
+
+def _regrouped(
+    groups: Mapping[str, tuple[_T, ...]],
+    old: Iterable[_T],
+    new: Iterable[_T],
+    group: Callable[[_T], str],
+    order: Callable[[_T], str],
+) -> Mapping[str, tuple[_T, ...]]:
+    """The groups without `old` and with `new`, each in its order."""
+    touched: dict[str, list[_T]] = {}
+    for value in (*old, *new):
+        touched.setdefault(group(value), list(groups.get(group(value), ())))
+    for value in old:
+        members = touched[group(value)]
+        del members[bisect.bisect_left(members, order(value), key=order)]
+    for value in new:
+        bisect.insort(touched[group(value)], value, key=order)
+    changed = {**groups, **{name: tuple(members) for name, members in touched.items()}}
+    return {name: members for name, members in changed.items() if members} if old else changed
+
+
+def _rescoped(
+    scopes: Mapping[str, Mapping[str, Allocation]], old: Iterable[Allocation], new: Iterable[Allocation]
+) -> Mapping[str, Mapping[str, Allocation]]:
+    touched: dict[str, dict[str, Allocation]] = {}
+    for allocation in (*old, *new):
+        touched.setdefault(allocation.scope, dict(scopes.get(allocation.scope, {})))
+    for allocation in old:
+        touched[allocation.scope].pop(allocation.value, None)
+    for allocation in new:
+        touched[allocation.scope][allocation.value] = allocation
+    return {**scopes, **touched}

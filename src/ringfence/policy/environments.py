@@ -148,8 +148,8 @@ def _as_pip(name: str, version: str, entry: str) -> str:
     if renamed is None:
         raise _unsupported(
             "python.condaDependencies",
-            f"The conda package {entry[:100]!r} has no known equivalent on the Python package index, and Ringfence builds without "
-            "conda. List what you need of it under 'pip:', or remove it.",
+            f"The conda package {entry[:100]!r} has no known equivalent on the Python package index, and Ringfence "
+            "builds without conda. List what you need of it under 'pip:', or remove it.",
         )
     return renamed + ",".join(_specifier(part.strip(), entry) for part in version.split(",") if part.strip())
 
@@ -179,7 +179,7 @@ def _pip_lines(lines: Iterable[JsonValue]) -> tuple[list[str], list[tuple[str, s
 
 
 def _option(text: str) -> tuple[str, str]:
-    name, value = (re.split(r"[\s=]+", text, maxsplit=1) + [""])[:2]
+    name, _, value = re.sub(r"[\s=]+", " ", text, count=1).partition(" ")
     if name not in _OPTIONS or not value.startswith("https://"):
         raise _unsupported(
             "python.condaDependencies",

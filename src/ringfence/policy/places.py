@@ -31,6 +31,11 @@ ROUTER_PORT = 80
 SCORING_PORT = 5001
 
 
+def location(prefix: str) -> str:
+    """Purpose of a location's address while its subnet has this prefix."""
+    return f"address/{prefix}"
+
+
 def node(index: int) -> str:
     """Purpose of a node's address."""
     return f"node{index}"
@@ -142,6 +147,12 @@ def compute_of(service: Resource) -> ResourceId | None:
     return service.id.parent.child("computes", name) if name else None
 
 
+def model_id(workspace: ResourceId, reference: str) -> ResourceId:
+    """`name:version` as the id of a model version of a workspace."""
+    name, _, version = reference.rpartition(":")
+    return workspace.child("models", name).child("versions", version)
+
+
 def _stands(snapshot: Snapshot, subnet: ResourceId) -> bool:
     found = snapshot.get(subnet), snapshot.get(subnet.parent)
     return all(r is not None and r.state is not ProvisioningState.DELETING for r in found)
@@ -162,7 +173,10 @@ def _interfaces(snapshot: Snapshot) -> Iterator[Place]:
 
 def _locations(snapshot: Snapshot) -> Iterator[Place]:
     for owner in alive(snapshot, network.LOCATION):
-        address = snapshot.value(owner.key, ADDRESS)
+        subnet = snapshot.get(owner.id.parent)
+        if subnet is None or not isinstance(subnet.properties, network.Subnet):
+            continue
+        address = snapshot.value(owner.key, location(subnet.properties.prefix))
         if address is not None:
             yield Place(kind=Kind.LOCATION, owner=owner.key, subnet=owner.id.parent, address=address)
 

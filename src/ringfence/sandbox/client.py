@@ -39,17 +39,18 @@ class Client:
 
     def _ask(self, method: str, path: str, body: object, timeout_s: float) -> Any:
         content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.0\r\nHost: ringfence\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        fields = f"Host: ringfence\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         try:
             with self._connect(timeout_s) as connection:
-                connection.sendall(head.encode("ascii") + content)
+                connection.sendall(f"{method} {path} HTTP/1.0\r\n{fields}".encode() + content)
                 received = bytearray()
                 while block := connection.recv(65536):
                     received += block
         except TimeoutError as error:
-            raise Busy(f"the control plane did not answer {method} {path} within {timeout_s:g} s", "see `ringfence logs control`") from error
+            fact = f"the control plane did not answer {method} {path} within {timeout_s:g} s"
+            raise Busy(fact, "see `ringfence logs control`") from error
         except ConnectionError as error:
-            raise NotRunning("the control plane went away during the request", "it is started again by itself; try again") from error
+            raise _gone() from error
         return _document(*_split(bytes(received)))
 
     def _connect(self, timeout_s: float) -> socket.socket:
@@ -74,7 +75,7 @@ def _split(received: bytes) -> tuple[int, bytes]:
     head, _, body = received.partition(b"\r\n\r\n")
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[1].isdigit():
-        raise NotRunning("the control plane went away during the request", "it is started again by itself; try again")
+        raise _gone()
     return int(words[1]), body
 
 
@@ -87,3 +88,7 @@ def _document(status: int, body: bytes) -> Any:
         found = document.get("error", {}) if isinstance(document, dict) else {}
         raise Refused(status, str(found.get("code", status)), str(found.get("message", "the request was refused")))
     return document
+
+
+def _gone() -> NotRunning:
+    return NotRunning("the control plane went away during the request", "it is started again by itself; try again")

@@ -28,6 +28,7 @@ class CannotIsolate(SandboxError):
     def __init__(self, step: str, reason: str, remedy: str) -> None:
         super().__init__(f"this machine does not let Ringfence isolate anything: {step} failed ({reason})", remedy)
         self.step = step
+        self.reason = reason
 
 
 class NotRunning(SandboxError):

@@ -14,7 +14,8 @@ from ringfence.sandbox.errors import BadState
 
 _LONGEST_SOCKET_PATH = 107  # bytes, sun_path of unix(7) less its NUL
 _FOLDERS = (
-    "pki", "trust", "blobs", "bundles", "environments", "cache/uv", "home/azure", "home/azureml", "run", "logs/pods", "logs/builds",
+    "pki", "trust", "blobs", "bundles", "environments", "cache/uv",
+    "home/azure", "home/azureml", "run", "logs/pods", "logs/builds",
 )  # fmt: skip
 
 

@@ -55,8 +55,8 @@ def load(layout: Layout) -> Record | None:
     """The record of the present or the crashed start; None when the last one ended in order. Raises BadState."""
     try:
         found = json.loads(layout.record.read_text())
-        processes = {name: Process(**found.pop(name)) for name in ("broker", "holder")}
-        return Record(**processes, cgroups=tuple(found.pop("cgroups")), **found)
+        found |= {name: Process(**found[name]) for name in ("broker", "holder")}
+        return Record(**found | {"cgroups": tuple(found["cgroups"])})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

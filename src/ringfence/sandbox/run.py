@@ -10,13 +10,15 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     import subprocess
+    import threading
 
 _CLEAN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGXFSZ)
 
@@ -85,6 +87,39 @@ def start_piped(command: Sequence[str], *, env: Mapping[str, str] | None = None,
     return Piped(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=env, cwd=cwd))
 
 
+def output(command: Sequence[str], *, timeout_s: float) -> str:
+    """What a program prints on standard output, whatever its exit code. Raises OSError (TimeoutError when it does not end)."""
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError(f"{command[0]} did not end within {timeout_s:g} s") from error
+    return done.stdout.decode("utf-8", "replace")
+
+
+def logged(command: Sequence[str], env: Mapping[str, str], log: BinaryIO, stop: threading.Event, timeout_s: float) -> int:
+    """Run a program with both its outputs going to a log; it is killed, with its children, on stop or timeout.
+
+    Returns its exit code, -N for signal N. Raises OSError when it cannot be started.
+    """
+    import subprocess
+
+    deadline = time.monotonic() + timeout_s
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True
+    )
+    while True:
+        try:
+            return process.wait(0.1)
+        except subprocess.TimeoutExpired:
+            if stop.is_set() or time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):  # it ended in between
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
 def spawn(command: Sequence[str], *, output: int, keep: Sequence[int] = (), env: Mapping[str, str], session: bool = False) -> int:
     """Start a program without input, and return its number; the caller waits for it.
 
@@ -96,7 +131,7 @@ def spawn(command: Sequence[str], *, output: int, keep: Sequence[int] = (), env:
         given = [(null, 0), (output, 1), (output, 2), *((descriptor, descriptor) for descriptor in keep)]
         actions = [(os.POSIX_SPAWN_DUP2, source, target) for source, target in given]
         return os.posix_spawn(
-            command[0], command, env, file_actions=actions, setsid=session, setsigmask=(), setsigdef=_CLEAN
+            command[0], list(command), env, file_actions=actions, setsid=session, setsigmask=(), setsigdef=_CLEAN
         )
     finally:
         os.close(null)

@@ -137,9 +137,8 @@ def _fits(model: serving.ModelVersion, query: Mapping[str, str]) -> bool:
     exact = {"name": model.name, "framework": model.framework, "description": model.description, "runid": model.run_id}
     if any(name in query and query[name] != value for name, value in exact.items()):
         return False
-    return matches(model.kv_tags, query.get("tags") or query.get("tag", "")) and matches(
-        model.properties, query.get("properties", "")
-    )
+    tagged = matches(model.kv_tags, query.get("tags") or query.get("tag", ""))
+    return tagged and matches(model.properties, query.get("properties", ""))
 
 
 def matches(values: Mapping[str, str], wanted: str) -> bool:

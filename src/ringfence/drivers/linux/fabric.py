@@ -114,7 +114,7 @@ class Fabric:
     def open_socket(self, key: Key, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         """A socket that lives in the namespace of an endpoint or a network. Raises KeyError, OSError."""
         with self._ground.namespaces.open(self._ground.name(key)) as namespace:
-            return namespace.socket(family, kind)
+            return namespace.open_socket(family, kind)
 
     def _in_force(self, key: Key, place: Place) -> str:
         """A fingerprint, or "" when a part that does not outlive its process is missing."""

@@ -72,7 +72,7 @@ class Namespace:
         with syscalls.in_network_namespace(self._descriptor):
             yield
 
-    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    def open_socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         """A socket that lives inside, whoever uses it."""
         with self.entered():
             return socket.socket(family, kind)

@@ -120,7 +120,7 @@ def _tell(watch: _Watch) -> None:
 
 async def _answers(router: Namespace, item: Balancer, target: Target, timeout_s: float) -> bool:
     try:
-        probe = router.socket(socket.AF_INET, socket.SOCK_STREAM)
+        probe = router.open_socket(socket.AF_INET, socket.SOCK_STREAM)
     except OSError:
         _log.exception("no socket to probe a target of %s", item.key)
         return False

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,14 @@ ITEM, FINGERPRINT, ENDPOINT, PORT = "RINGFENCE_ITEM", "RINGFENCE_FINGERPRINT", "
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a supervisor says of its program. state: "waiting", "running" or "stopping".
+    """What a supervisor says of its program. state: "waiting", "running" or "stopping". child: its PID, or 0.
 
     attempts: how often it was started. failures: ends in a row that came too early. exit: the last exit code, negative
     for a signal. oom: whether it was ended by its memory limit.
     """
 
     state: str = "waiting"
+    child: int = 0
     attempts: int = 0
     failures: int = 0
     exit: int = 0
@@ -48,6 +49,32 @@ class Supervisor:
         """Nothing, if it is gone."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
+
+
+def going(supervisor: Supervisor, namespace: Callable[[str], str]) -> str:
+    """A fingerprint, equal to none, for a process that is on its way out or cut off from its endpoint; "" for any other.
+
+    namespace: path of an endpoint's network namespace; raises KeyError.
+    """
+    if supervisor.status.state == "stopping":
+        return "stopping"
+    own = _identity(f"/proc/{supervisor.status.child}/ns/net") if supervisor.status.state == "running" else None
+    # Not there: it has just ended. Still ours: it is about to be put into its own.
+    if own is None or own == _identity("/proc/self/ns/net"):
+        return ""
+    try:
+        return "" if own == _identity(namespace(supervisor.endpoint)) else "stranded"
+    except KeyError:
+        return "stranded"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells one namespace from another; None when the process or mount is gone."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def stamps(key: str, fingerprint: str, endpoint: str, port: int) -> dict[str, str]:

@@ -72,7 +72,7 @@ class _Service:
     def bind(self, namespace: Namespace) -> None:
         try:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                bound = namespace.socket(socket.AF_INET, kind)
+                bound = namespace.open_socket(socket.AF_INET, kind)
                 self._sockets.append(bound)
                 bound.setblocking(False)
                 if kind is socket.SOCK_STREAM:

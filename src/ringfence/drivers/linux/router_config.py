@@ -22,7 +22,7 @@ FINGERPRINT = "fingerprint"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MOST_CONNECTIONS = 4096
-_DRAIN_S = 60
+_LEAST_DRAIN_S = 60
 
 _TEXT = """\
 global
@@ -60,14 +60,13 @@ frontend router
     http-request set-var(txn.service) path,field(5,/) if scoring
     http-request set-var(txn.backend) var(txn.service),map_str({services}) if scoring
     acl known var(txn.backend) -m found
-    http-request return status 404 content-type application/json string '{unknown}' unless known
+    http-request return {unknown} unless known
     acl open var(txn.backend) -m beg open_
     http-request set-var(txn.digest) req.fhdr(Authorization,1),sha2(256),hex,lower
     http-request set-var(txn.key) var(txn.service),concat(:,txn.digest),map_str({keys})
     acl allowed var(txn.key) -m found
     acl one_header req.fhdr_cnt(Authorization) eq 1
-    http-request return status 401 content-type application/json hdr WWW-Authenticate Bearer string '{refused}' if !open !allowed
-    http-request return status 401 content-type application/json hdr WWW-Authenticate Bearer string '{refused}' if !open !one_header
+    http-request return {refused} unless open or allowed one_header
     http-request del-header Authorization
     http-request replace-path /api/v1/service/[^/]+/?(.*) /\\1
     http-request set-header X-Forwarded-For %[src]
@@ -87,6 +86,9 @@ backend {name}
     timeout queue {queue}ms
 {servers}
 """
+
+
+_NO_KEY = "The request needs the header `Authorization: Bearer <key>` with a key of this service."
 
 
 class UnfitRouter(Exception):
@@ -109,15 +111,15 @@ def render(router: Router) -> Rendered:
     values = {
         "connections": _MOST_CONNECTIONS,
         "sockets": SOCKETS,
-        "drain": _DRAIN_S,
+        "drain": max([_LEAST_DRAIN_S, *(route.timeout_ms // 1000 + 5 for route in router.routes)]),
         "errors": "".join(_errors()),
         "port": router.port,
         "services": SERVICES,
         "keys": KEYS,
         "state": STATE,
         "fingerprint": FINGERPRINT,
-        "unknown": _body("NotFound", "There is no service of this name on this cluster."),
-        "refused": _body("Unauthorized", "The request needs the header `Authorization: Bearer <key>` with a key of this service."),
+        "unknown": _answer(404, "NotFound", "There is no service of this name on this cluster."),
+        "refused": _answer(401, "Unauthorized", _NO_KEY, "hdr WWW-Authenticate Bearer "),
         "backends": "\n".join(_backend(route) for route in router.routes),
     }
     digest = hashlib.sha256(_TEXT.format(digest="", **values).encode()).hexdigest()[:16]
@@ -156,16 +158,16 @@ def _errors() -> list[str]:
         408: ("RequestTimeout", "The request did not arrive in time."),
         413: ("RequestEntityTooLarge", "The request is too large."),
         502: ("BadGateway", "The service ended the connection without an answer."),
-        503: ("ServiceUnavailable", "No replica of the service could take the request in time. Try again, or scale the service out."),
+        503: (
+            "ServiceUnavailable",
+            "No replica of the service could take the request in time. Try again, or scale the service out.",
+        ),
         504: ("GatewayTimeout", "The service did not answer within its scoring timeout."),
     }
-    return [
-        f"    http-error status {status} content-type application/json string '{_body(code, message)}'\n"
-        for status, (code, message) in table.items()
-    ]
+    return [f"    http-error {_answer(status, code, message)}\n" for status, (code, message) in table.items()]
 
 
-def _body(code: str, message: str) -> str:
+def _answer(status: int, code: str, message: str, header: str = "") -> str:
     text = json.dumps({"error": {"code": code, "message": message}})
-    assert "'" not in text and "\\" not in text
-    return text
+    assert "'" not in text and "\\" not in text, "it is quoted for HAProxy with single quotes"
+    return f"status {status} content-type application/json {header}string '{text}'"

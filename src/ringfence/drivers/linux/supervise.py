@@ -182,6 +182,7 @@ class Supervisor:
         value = {
             "key": self._spec.key,
             "state": state,
+            "child": self._child,
             "attempts": self._attempts,
             "failures": self._failures,
             "exit": self._exit,

@@ -24,8 +24,6 @@ from ringfence.drivers.linux.processes import Supervisor
 from ringfence.drivers.linux.readiness import Address, Life, Prober
 
 PREFIX = "pod/"
-#: The fingerprint under which a process is reported that is on its way out: equal to none.
-STOPPING = "stopping"
 APP_ROOT = "/var/azureml-app"
 
 _RUNTIME, _PACKAGE = "/opt/ringfence", "ringfence_scoring"
@@ -70,7 +68,7 @@ class Workloads:
     def put(self, item: Workload) -> Failure | None:
         """Start it; one that runs under this key with other content is told to stop, and outlived."""
         others = processes.scan(self._folders.statuses, item.key).get(item.key, [])
-        if others and others[0].fingerprint == item.fingerprint and others[0].status.state != "stopping":
+        if others and self._observed(others[0], False).fingerprint == item.fingerprint:
             return None
         for supervisor in others:
             supervisor.signal(signal.SIGTERM)
@@ -98,8 +96,8 @@ class Workloads:
 
     def _observed(self, supervisor: Supervisor, ready: bool) -> Observed:
         status = supervisor.status
-        if status.state == "stopping":
-            return Observed(STOPPING, Readiness.STARTING)
+        if gone := processes.going(supervisor, self._namespace):
+            return Observed(gone, Readiness.STARTING)
         if ready:
             return Observed(supervisor.fingerprint)
         least = 1 if status.exit in (_DID_NOT_LOAD, _NOT_BUILT) else _MOST_FAILURES

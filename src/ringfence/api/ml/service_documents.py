@@ -1,0 +1,96 @@
+"""What clients see of a service (contract section 7.4): every must-have field, and nothing secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from ringfence.api.ml import answers
+from ringfence.api.ml.models import document as model_document
+from ringfence.control.operations import Operation, Status
+from ringfence.model import errors, ml, serving
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import places
+
+_HIDDEN = {"files", "primary_key", "secondary_key", "nonce", "created_time", "updated_time"}
+_STATES: Mapping[ProvisioningState, str] = {
+    ProvisioningState.ACCEPTED: "Transitioning",
+    ProvisioningState.CREATING: "Transitioning",
+    ProvisioningState.UPDATING: "Transitioning",
+    ProvisioningState.DELETING: "Transitioning",
+    ProvisioningState.SUCCEEDED: "Healthy",
+    ProvisioningState.FAILED: "Failed",
+    ProvisioningState.CANCELED: "Failed",
+}
+#: Codes of failures that say: there is no room on the nodes.
+_NO_ROOM = frozenset({"SubnetIsFull", "InsufficientSubnetSize", "Unschedulable", "PodUnschedulable"})
+
+
+def document(snapshot: Snapshot, service: Resource, latest: Operation | None) -> dict[str, object]:
+    """latest: the newest operation about the service; it knows why the service failed."""
+    properties = of(service)
+    shown: dict[str, JsonValue] = properties.model_dump(mode="json", by_alias=True, exclude=_HIDDEN)
+    return {
+        "id": service.id.name,
+        "name": service.id.name,
+        **shown,
+        "numReplicas": properties.replicas,
+        "createdTime": answers.instant(service.created_at),
+        "updatedTime": answers.instant(service.changed_at),
+        "state": state(service, latest),
+        "error": failure(latest),
+        "scoringUri": scoring_uri(snapshot, service),
+        "models": _models(snapshot, service.id.parent, properties.environment_image_request.model_ids),
+        "imageId": None,
+        "imageDigest": None,
+        "deploymentStatus": None,
+        "operationId": latest.id if latest is not None else None,
+    }
+
+
+def of(service: Resource) -> serving.Service:
+    assert isinstance(service.properties, serving.Service)
+    return service.properties
+
+
+def state(service: Resource, latest: Operation | None) -> str:
+    """In the data plane's words: Transitioning, Healthy, Failed, Unschedulable."""
+    if service.state is ProvisioningState.FAILED and latest is not None and latest.code in _NO_ROOM:
+        return "Unschedulable"
+    return _STATES[service.state]
+
+
+def failure(latest: Operation | None) -> dict[str, object] | None:
+    """Why the newest operation failed, or None."""
+    if latest is None or latest.status is not Status.FAILED:
+        return None
+    return {"code": latest.code, "statusCode": 400, "message": latest.message, "details": []}
+
+
+def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:
+    """`http://<cluster address>/api/v1/service/<name>/score` once the service has answered, else None.
+
+    All services of a cluster share its address.
+    """
+    where = places.compute_of(service)
+    cluster = snapshot.get(where) if where is not None else None
+    if cluster is None or service.state is not ProvisioningState.SUCCEEDED:
+        return None
+    address = places.frontend_address(snapshot, cluster)
+    return None if address is None else f"http://{address}/api/v1/service/{service.id.name}/score"
+
+
+def _models(snapshot: Snapshot, workspace: ResourceId, ids: Sequence[str]) -> list[object]:
+    found: list[object] = []
+    for id in ids:
+        name, _, version = id.rpartition(":")
+        model = snapshot.get(workspace.child("models", name).child("versions", version))
+        if model is not None:
+            found.append(model_document(model))
+    return found
+
+
+def compute_missing(service: serving.Service) -> errors.Invalid:
+    return errors.Invalid("BadRequest", f"There is no compute {service.compute_name!r} in the workspace.", target=ml.COMPUTE)

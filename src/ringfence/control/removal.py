@@ -1,0 +1,59 @@
+"""What goes when something is deleted: all below it, all it manages, and whether anything else still uses that.
+
+Decided against one snapshot; nothing is written here. Resources stay in the store in
+state Deleting until the driver has removed what followed from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ringfence.control import wording
+from ringfence.model import errors
+from ringfence.model.ids import GROUP_TYPE
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import admission
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """resources: everything that goes, now in state Deleting. snapshot: with them so."""
+
+    resources: tuple[Resource, ...]
+    snapshot: Snapshot
+
+
+def decide(snapshot: Snapshot, root: Resource) -> Removal:
+    """Raises Conflict or Invalid with Azure's code when something that stays needs something that goes."""
+    going = mark(snapshot, [root])
+    after = snapshot.changed(going)
+    problems = tuple(problem for resource in going for problem in admission.check_delete(after, resource))
+    if problems and root.id.type == GROUP_TYPE:
+        raise wording.deletion_blocked(root.id, problems)
+    if problems:
+        raise worst(problems)
+    return Removal(going, after)
+
+
+def mark(snapshot: Snapshot, roots: Iterable[Resource]) -> tuple[Resource, ...]:
+    """The roots and what goes with them, in state Deleting, in the order of their keys."""
+    found: dict[str, Resource] = {}
+    todo = list(roots)
+    while todo:
+        resource = todo.pop()
+        if resource.key not in found:
+            found[resource.key] = dataclasses.replace(resource, state=ProvisioningState.DELETING)
+            below = resource.key + "/"
+            todo += [r for r in snapshot if r.key.startswith(below) or r.managed_by == resource.key]
+    return tuple(found[key] for key in sorted(found))
+
+
+def worst(problems: tuple[errors.Problem, ...]) -> errors.Problem:
+    """One problem that carries the others as details."""
+    first, *rest = problems
+    if not rest:
+        return first
+    return type(first)(first.code, first.message, target=first.target, details=(*first.details, *rest))
+

@@ -1,0 +1,149 @@
+"""The Linux driver: the fabric in the kernel, and the processes on it, behind the seam of `drivers.base`.
+
+Only the order of things is decided here: a router that runs is changed before what it used
+is taken away, and processes end before their namespaces do.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ringfence.desired.diff import Plan
+from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed, Router, Workload
+from ringfence.drivers.base import Failure, RuleCount
+from ringfence.drivers.linux import processes
+from ringfence.drivers.linux.bundles import Bundles
+from ringfence.drivers.linux.cgroups import Cgroups
+from ringfence.drivers.linux.environments import Environments
+from ringfence.drivers.linux.fabric import ROOT, Fabric
+from ringfence.drivers.linux.folders import Folders, tail
+from ringfence.drivers.linux.routers import PREFIX as ROUTERS
+from ringfence.drivers.linux.routers import Routers
+from ringfence.drivers.linux.workloads import PREFIX as WORKLOADS
+from ringfence.drivers.linux.workloads import Workloads
+
+_LOG_TAIL = 256 * 1024
+#: How long `apply` waits for processes to finish what they are answering before their network goes.
+_FAREWELL_S = 1.5
+_SWEEP_S = 30.0
+
+_Process = Environment | Bundle | Workload | Router
+
+
+class LinuxDriver:
+    """state_dir: kept over restarts. scoring: the scoring server's folder. cgroups: folders in which groups may be made."""
+
+    def __init__(self, state_dir: Path, scoring: Path, cgroups: Iterable[str] = (), runtime_dir: Path = ROOT) -> None:
+        self._folders = Folders(state_dir, runtime_dir)
+        self._cgroups = Cgroups(cgroups)
+        self._fabric = Fabric(runtime_dir)
+        self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial)
+        self._routers = Routers(self._folders, self._cgroups, self.namespace)
+        self._environments = Environments(self._folders)
+        self._bundles = Bundles(self._folders.bundles, self._folders.blobs)
+        self._swept = 0.0
+
+    def prepare(self) -> None:
+        """Once, before the first pass: make folders and the edge, remove what a dead process left half-made. Raises OSError."""
+        self._folders.prepare()
+        self._fabric.prepare()
+        self._bundles.prepare()
+
+    def observe(self) -> Mapping[Key, Observed]:
+        fabric = self._fabric.observe()
+        self._sweep()
+        parts = (self._workloads.observe(), self._routers.observe(), self._environments.observe(), self._bundles.observe())
+        return fabric | {key: seen for part in parts for key, seen in part.items()}
+
+    def apply(self, plan: Plan) -> tuple[Failure, ...]:
+        failures: list[Failure] = []
+        early = [item for item in plan.put if isinstance(item, Router) and self._routers.running(item.key)]
+        for router in early:
+            failures += self._put(router)
+        ours = [key for key in plan.drop if self._is_process(key)]
+        for key in ours:
+            failures += self._drop(key)
+        others = [key for key in plan.drop if key not in ours]
+        if others:
+            self._await_farewell(frozenset(ours))
+            failures += self._fabric.drop(others)
+        fabric = [item for item in plan.put if not isinstance(item, _Process)]
+        if fabric:
+            failures += self._fabric.put(fabric)
+        for item in plan.put:
+            if isinstance(item, _Process) and item not in early:
+                failures += self._put(item)
+        return tuple(failures)
+
+    def logs(self, key: Key) -> str:
+        return tail(self._folders.log(key), _LOG_TAIL)
+
+    def build_log(self, key: Key) -> str:
+        return tail(self._folders.build_log(key), _LOG_TAIL)
+
+    def counters(self, network: Key) -> tuple[RuleCount, ...]:
+        return self._fabric.counters(network)
+
+    def health(self) -> Mapping[Key, Mapping[str, bool]]:
+        return self._fabric.health()
+
+    def namespace(self, key: Key) -> str:
+        return self._fabric.namespace(key)
+
+    def open_socket(self, key: Key, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        return self._fabric.open_socket(key, family, kind)
+
+    def close(self) -> None:
+        """Stop looking after things; what runs and filters goes on."""
+        self._workloads.close()
+        self._bundles.close()
+        self._fabric.close()
+
+    def _dial(self, endpoint: Key) -> socket.socket:
+        return self._fabric.open_socket(endpoint, socket.AF_INET, socket.SOCK_STREAM)
+
+    def _put(self, item: AnyItem) -> list[Failure]:
+        failure: Failure | None = None
+        match item:
+            case Workload():
+                failure = self._workloads.put(item)
+            case Router():
+                failure = self._routers.put(item)
+            case Environment():
+                failure = self._environments.put(item)
+            case Bundle():
+                self._bundles.put(item)
+            case _:
+                raise ValueError(f"{item.key} is a {type(item).__name__}, which is no process")
+        return [failure] if failure else []
+
+    @staticmethod
+    def _is_process(key: Key) -> bool:
+        return key.startswith((WORKLOADS, ROUTERS, "env/", "bundle/"))
+
+    def _drop(self, key: Key) -> list[Failure]:
+        failure: Failure | None = None
+        if key.startswith(WORKLOADS):
+            self._workloads.drop(key)
+        elif key.startswith(ROUTERS):
+            self._routers.drop(key)
+        elif key.startswith("env/"):
+            failure = self._environments.drop(key)
+        else:
+            self._bundles.drop(key)
+        return [failure] if failure else []
+
+    def _await_farewell(self, dropped: frozenset[Key]) -> None:
+        until = time.monotonic() + _FAREWELL_S
+        while self._workloads.alive(dropped) and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def _sweep(self) -> None:
+        """Once in a while: what killed supervisors left behind."""
+        if time.monotonic() - self._swept > _SWEEP_S:
+            self._swept = time.monotonic()
+            processes.sweep(self._folders.statuses)
+            self._cgroups.sweep(self._workloads.groups() | self._routers.groups())

@@ -1,0 +1,183 @@
+"""Names, places and parents: what holds for resources of every type.
+
+Sources: Azure's naming rules and restrictions for resources; RULES.md sections 2.1 and 5.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ringfence.model import access, errors, group, ml, monitor, network, registry, serving, storage
+from ringfence.model.resource import ProvisioningState, region_of
+from ringfence.policy import tags
+from ringfence.policy.admission.case import Case, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    pattern: re.Pattern[str]
+    code: str
+    rule: str
+
+
+def _naming(pattern: str, code: str, rule: str) -> _Naming:
+    return _Naming(re.compile(pattern), code, rule)
+
+
+_NETWORK = _naming(
+    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,78}[A-Za-z0-9_])?",
+    "InvalidResourceName",
+    "The name can be up to 80 characters long. It must begin with a word character, and it must end with a word character or "
+    "with '_'. The name may contain word characters or '.', '-', '_'.",
+)
+_ARTIFACT = _naming(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}",
+    "InvalidName",
+    "It may have up to 255 letters, digits, '.', '-' and '_', and begins with a letter or digit.",
+)
+_NAMES: Mapping[str, _Naming] = {
+    group.GROUP: _naming(
+        r"(?!.*\.$)[\w.()-]{1,90}",
+        "InvalidResourceGroup",
+        "The name can only be a letter, digit, '-', '.', '(', ')' or '_', at most 90 of them, and does not end with '.'.",
+    ),
+    network.VIRTUAL_NETWORK: _NETWORK,
+    network.SUBNET: _NETWORK,
+    network.LOCATION: _NETWORK,
+    network.SECURITY_GROUP: _NETWORK,
+    network.SECURITY_RULE: _NETWORK,
+    network.INTERFACE: _NETWORK,
+    storage.STORAGE_ACCOUNT: _naming(
+        r"[a-z0-9]{3,24}",
+        "AccountNameInvalid",
+        "Storage account name must be between 3 and 24 characters in length and use numbers and lower-case letters only.",
+    ),
+    access.VAULT: _naming(
+        r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
+        "VaultNameNotValid",
+        "It has 3 to 24 letters, digits and single hyphens, begins with a letter and ends with a letter or digit.",
+    ),
+    registry.REGISTRY: _naming(r"[A-Za-z0-9]{5,50}", "InvalidResourceName", "It has 5 to 50 letters and digits."),
+    monitor.COMPONENT: _naming(r".{0,259}[^.\s]", "InvalidResourceName", "It has 1 to 260 characters and does not end with a period."),
+    ml.WORKSPACE: _naming(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}",
+        "InvalidWorkspaceName",
+        "It has 2 to 33 letters, digits, '-' and '_', and begins with a letter or digit.",
+    ),
+    ml.COMPUTE: _naming(
+        r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
+        "InvalidComputeName",
+        "It has 3 to 24 letters, digits and '-', begins with a letter and ends with a letter or digit.",
+    ),
+    serving.SERVICE: _naming(
+        r"[a-z][a-z0-9-]{1,30}[a-z0-9]",
+        "InvalidServiceName",
+        "It has 3 to 32 lower-case letters, digits and '-', begins with a letter and ends with a letter or digit.",
+    ),
+    serving.MODEL_VERSION: _naming(r"[1-9][0-9]{0,8}", "InvalidModelVersion", "A model's version is a whole number from 1."),
+    serving.ENVIRONMENT_VERSION: _ARTIFACT,
+}
+#: Types whose resources are not at a location of their own.
+_WITHOUT_LOCATION = frozenset({serving.SERVICE, serving.MODEL_VERSION, serving.ASSET, serving.ENVIRONMENT_VERSION})
+#: Types whose names are host names, and so belong to one customer of all.
+_GLOBAL: Mapping[str, tuple[str, str]] = {
+    storage.STORAGE_ACCOUNT: ("StorageAccountAlreadyTaken", "The storage account named {name} is already taken."),
+    access.VAULT: ("VaultAlreadyExists", "The vault name '{name}' is already in use."),
+    registry.REGISTRY: ("AlreadyInUse", "The registry DNS name {name}.azurecr.io is already in use."),
+}
+
+
+def name_is_allowed(case: Case) -> Iterator[Finding]:
+    """Azure's naming rules, by type."""
+    naming = _NAMES.get(case.new.type)
+    if naming is not None and case.old is None and not naming.pattern.fullmatch(case.new.id.name):
+        shown = case.new.id.name[:100]
+        yield errors.Invalid(naming.code, f"The name '{shown}' is invalid. {naming.rule}", target="name")
+
+
+def names_above_are_allowed(case: Case) -> Iterator[Finding]:
+    """The names of models and environments stand in the ids of their versions."""
+    if case.new.type in (serving.MODEL_VERSION, serving.ENVIRONMENT_VERSION):
+        name = case.new.id.names[-2]
+        if not _ARTIFACT.pattern.fullmatch(name):
+            yield errors.Invalid(_ARTIFACT.code, f"The name '{name[:100]}' is invalid. {_ARTIFACT.rule}", target="name")
+
+
+def name_is_free(case: Case) -> Iterator[Finding]:
+    """Names that are host names are taken once in the whole cloud."""
+    if case.new.type not in _GLOBAL:
+        return
+    code, wording = _GLOBAL[case.new.type]
+    name = case.new.id.name.lower()
+    if any(r.id.name.lower() == name and r.key != case.new.key for r in case.snapshot.of_type(case.new.type)):
+        yield errors.Conflict(code, wording.format(name=case.new.id.name), target="name")
+
+
+def parent_exists(case: Case) -> Iterator[Finding]:
+    """A resource needs its group, and a child its parent; neither may be on its way out."""
+    if case.new.id.group is None or case.new.type == group.GROUP:
+        return
+    holder = case.snapshot.get(case.new.id.group_id)
+    if holder is None:
+        yield errors.NotFound("ResourceGroupNotFound", f"Resource group '{case.new.id.group}' could not be found.")
+        return
+    if holder.state is ProvisioningState.DELETING:
+        message = f"The resource group '{holder.id.name}' is in deprovisioning state and cannot perform this operation."
+        yield errors.Conflict("ResourceGroupBeingDeleted", message)
+        return
+    parent = case.new.id.parent
+    while parent.type.lower() in _UNSTORED:
+        parent = parent.parent
+    found = case.snapshot.get(parent)
+    if found is None:
+        yield errors.NotFound(
+            "ParentResourceNotFound",
+            f"Failed to perform 'write' on resource(s) of type '{'/'.join(case.new.id.types)}', because the parent resource "
+            f"'{parent}' could not be found.",
+        )
+    elif found.state is ProvisioningState.DELETING:
+        yield errors.Conflict("ParentResourceBeingDeleted", f"The parent resource '{parent}' is being deleted.")
+
+
+#: Types that stand in ids and are not stored: models and environments are their versions.
+_UNSTORED = frozenset(
+    {"microsoft.machinelearningservices/workspaces/models", "microsoft.machinelearningservices/workspaces/environments"}
+)
+
+
+def location_is_known(case: Case) -> Iterator[Finding]:
+    """Top-level resources are at a location of the public cloud."""
+    nested = len(case.new.id.types) > 1
+    if case.new.location is None:
+        if not nested:
+            yield errors.Invalid("LocationRequired", "The location property is required for this definition.", target="location")
+        return
+    if case.new.type in _WITHOUT_LOCATION or region_of(case.new.location) == "global":
+        return
+    try:
+        tags.region_block(case.new.location)
+    except errors.Invalid as problem:
+        yield problem
+
+
+def location_stays(case: Case) -> Iterator[Finding]:
+    """Nothing moves to another location."""
+    old = case.old
+    if old is None or old.location is None or case.new.location is None or region_of(old.location) == region_of(case.new.location):
+        return
+    name, here, there = old.id.name, region_of(old.location), region_of(case.new.location)
+    if case.new.type == group.GROUP:
+        message = f"Invalid resource group location '{there}'. The Resource group already exists in location '{here}'."
+        yield errors.Conflict("InvalidResourceGroupLocation", message, target="location")
+        return
+    yield errors.Conflict(
+        "InvalidResourceLocation",
+        f"The resource '{name}' already exists in location '{here}' in resource group '{old.id.group}'. A resource with the same "
+        f"name cannot be created in location '{there}'. Please select a new resource name.",
+        target="location",
+    )
+
+
+RULES = (name_is_allowed, names_above_are_allowed, parent_exists, location_is_known, location_stays, name_is_free)

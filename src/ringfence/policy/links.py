@@ -1,0 +1,107 @@
+"""Which resources refer to which: every reference field, the action it takes on its target, and who uses a resource.
+
+Admission asks it whether targets exist and whether a resource may go; a role check of
+linked scopes (RULES.md section 9) will ask it for the actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ringfence.model import ml, network, serving
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import companions, places
+
+_JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
+_JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One reference. field: its wire path in the referring resource. action: what it does to the target, "" for reading."""
+
+    target: ResourceId
+    field: str
+    action: str = ""
+
+
+def links(resource: Resource) -> Iterator[Link]:
+    """Every reference of a resource to another, but to its parent."""
+    found = _LINKS.get(resource.type)
+    return iter(()) if found is None else found(resource)
+
+
+def going(snapshot: Snapshot, root: Resource) -> frozenset[str]:
+    """The keys of all that goes when `root` goes: what lies below it and what it brought into being."""
+    keys = {r.key for r in snapshot if r.id.within(root.id)}
+    while True:
+        led = {r.key for r in snapshot if r.managed_by in keys and r.key not in keys}
+        if not led:
+            return frozenset(keys)
+        keys |= led
+        keys |= {r.key for r in snapshot if any(r.id.within(snapshot.need(key).id) for key in led)}
+
+
+def users(snapshot: Snapshot, targets: frozenset[str]) -> Iterator[tuple[Resource, Link]]:
+    """Who outside of `targets` refers to one of them and is not on its way out."""
+    for type in _LINKS:
+        for resource in snapshot.of_type(type):
+            if resource.key in targets or resource.state is ProvisioningState.DELETING:
+                continue
+            for link in links(resource):
+                if link.target.key in targets:
+                    yield resource, link
+
+
+def _of_subnet(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, network.Subnet)
+    group = resource.properties.network_security_group
+    if group is not None:
+        yield Link(group.target, "properties.networkSecurityGroup.id", _JOIN_GROUP)
+
+
+def _of_interface(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, network.NetworkInterface)
+    for number, configuration in enumerate(resource.properties.ip_configurations):
+        field = f"properties.ipConfigurations[{number}].properties.subnet.id"
+        yield Link(configuration.properties.subnet.target, field, _JOIN_SUBNET)
+    group = resource.properties.network_security_group
+    if group is not None:
+        yield Link(group.target, "properties.networkSecurityGroup.id", _JOIN_GROUP)
+
+
+def _of_compute(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, ml.Compute)
+    asked = resource.properties.properties
+    yield Link(
+        companions.subnet_of(resource), "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET
+    )
+    if asked.internal:
+        yield Link(companions.balancer_subnet_of(resource), "properties.properties.loadBalancerSubnet", _JOIN_SUBNET)
+
+
+def _of_service(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, serving.Service)
+    cluster = places.compute_of(resource)
+    if cluster is not None:
+        yield Link(cluster, "computeName")
+    for reference in resource.properties.environment_image_request.model_ids:
+        yield Link(places.model_id(resource.id.parent, reference), "environmentImageRequest.modelIds")
+
+
+def _of_model(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, serving.ModelVersion)
+    name = resource.properties.asset_id
+    if name:
+        yield Link(resource.id.parent.parent.child("assets", name), "url")
+
+
+_LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
+    network.SUBNET: _of_subnet,
+    network.INTERFACE: _of_interface,
+    ml.COMPUTE: _of_compute,
+    serving.SERVICE: _of_service,
+    serving.MODEL_VERSION: _of_model,
+}

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message
 
 from ringfence.api.blob import app, sas
 from ringfence.control.blobs import Address, Blobs
@@ -73,9 +73,8 @@ def test_what_was_put_comes_back(world: World) -> None:
     md5 = base64.b64encode(hashlib.md5(content).digest()).decode()
     about = {"Content-MD5": md5, "x-ms-meta-name": "v", "x-ms-blob-content-type": "text/x", "If-None-Match": "*"}
     created = world.put(content, **about)
-    assert (
-        created.status_code == 201 and created.headers["content-md5"] == md5 and created.headers["x-ms-request-id"] == "request"
-    )
+    assert created.status_code == 201 and created.headers["content-md5"] == md5
+    assert created.headers["x-ms-request-id"] == "request"
     got = world.client.get(world.url())
     assert (got.status_code, got.content, got.headers["content-type"]) == (200, content, "text/x")
     assert got.headers["etag"] == created.headers["etag"] and got.headers["x-ms-meta-name"] == "v"
@@ -161,7 +160,7 @@ def test_block_lists_that_are_none(world: World, body: bytes, code: str) -> None
 
 
 def test_metadata_is_replaced(world: World) -> None:
-    world.put(**{"x-ms-meta-old": "1"})
+    world.put(b"", **{"x-ms-meta-old": "1"})
     assert world.client.put(world.url(comp="metadata"), headers={"x-ms-meta-new": "2"}).status_code == 200
     head = world.client.head(world.url())
     assert head.headers["x-ms-meta-new"] == "2" and "x-ms-meta-old" not in head.headers
@@ -221,21 +220,21 @@ def test_too_much_is_refused_with_and_without_an_announcement(world: World) -> N
 
 def test_an_upload_that_breaks_off_leaves_nothing(world: World) -> None:
     async def half() -> int:
-        sent = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+        whole: Message = {"type": "http.request", "body": b"half", "more_body": True}
+        sent = iter([whole, {"type": "http.disconnect"}])
         status: list[int] = []
 
-        async def receive() -> dict[str, object]:
-            return dict(next(sent))
+        async def receive() -> Message:
+            return next(sent)
 
-        async def send(message: object) -> None:
-            assert isinstance(message, dict)
+        async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status.append(message["status"])
 
         path, _, query = world.url().partition("?")
         headers = [(b"host", b"acct.blob.core.windows.net"), (b"x-ms-blob-type", b"BlockBlob"), (b"content-length", b"100")]
         scope = {"type": "http", "method": "PUT", "path": path, "query_string": query.encode(), "headers": headers}
-        await world.service(scope | {"http_version": "1.1", "root_path": ""}, receive, send)  # type: ignore[arg-type]
+        await world.service(scope | {"http_version": "1.1", "root_path": ""}, receive, send)
         return status[0]
 
     assert asyncio.run(half()) == 400
@@ -259,7 +258,6 @@ def test_the_sweep_takes_halves_and_what_nothing_names(world: World) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
-        ("/azureml/../etc/passwd", 400, "InvalidUri"),
         ("/azureml/a/%2e%2e/b", 400, "InvalidUri"),
         ("/azureml/a//b", 400, "InvalidUri"),
         ("/azureml/a%00b", 400, "InvalidUri"),

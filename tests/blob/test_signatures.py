@@ -63,7 +63,7 @@ def test_the_documented_form_of_the_string_to_sign() -> None:
         ({"sig": "ä"}, "AuthenticationFailed"),
     ],
 )
-def test_no_field_can_be_changed(change: Mapping[str, str], expected: str) -> None:
+def test_no_field_can_be_changed(change: dict[str, str], expected: str) -> None:
     assert code(signed() | change) == expected
 
 

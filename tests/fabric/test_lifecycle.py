@@ -131,7 +131,9 @@ def test_traffic_goes_on_while_no_process_is_there_and_while_it_is_taken_over() 
             world.reach("nic/internet", "198.19.0.20", 80)
         connection.sendall(b"still there")
         assert connection.recv(100) == b"still there"
-    assert [count.packets for count in world.fabric.counters("net/a") if count.rule == "AllowAll" and count.direction == "inbound"]
+    assert [
+        count.packets for count in world.fabric.counters("net/a") if count.rule == "AllowAll" and count.direction == "inbound"
+    ]
     world.close()
 
 
@@ -301,7 +303,9 @@ def test_namespaces_are_known_by_key(world: World) -> None:
             world.fabric.namespace(key)
 
 
-@pytest.mark.parametrize("alias", ["", "rf1:", "rf1:net/a", "rf0:net/a:0123456789abcdef", "rf1:net/a:xyz", "rf1:A:0123456789abcdef"])
+@pytest.mark.parametrize(
+    "alias", ["", "rf1:", "rf1:net/a", "rf0:net/a:0123456789abcdef", "rf1:net/a:xyz", "rf1:A:0123456789abcdef"]
+)
 def test_other_aliases_are_no_stamps(alias: str) -> None:
     assert stamps.in_alias(alias) is None
 

@@ -11,7 +11,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence.desired.state import INTERNET, Record, View
@@ -121,6 +121,7 @@ def test_what_is_no_question(zone: Zone) -> None:
     assert other is not None and other[3] & 0xF == dns.rcode.NOTIMP
 
 
+@settings(database=None)
 @given(st.binary(max_size=80))
 def test_no_bytes_break_a_zone(data: bytes) -> None:
     answer = Zone(RECORDS).answer(data, tcp=False)

@@ -96,7 +96,7 @@ def _hold(item: pytest.Item, user: str, pipes: tuple[int, int, int]) -> NoReturn
         else:
             os.close(pipes[2])
             code = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  # a fork must not go on with its parent's work
         os.write(2, f"the sandbox of {item.nodeid} failed: {error!r}\n".encode())
     os._exit(abs(code))
 

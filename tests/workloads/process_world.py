@@ -21,6 +21,7 @@ from ringfence.drivers.linux.folders import Folders
 from ringfence.drivers.linux.namespaces import Namespaces
 from ringfence.drivers.linux.routers import Routers
 from ringfence.drivers.linux.workloads import Workloads
+from ringfence.kernel import syscalls
 
 ECHO = "def init(): pass\ndef run(data): return data\n"
 SCORING = Path(__file__).resolve().parents[2] / "src" / "ringfence" / "scoring"
@@ -58,8 +59,12 @@ class World:
         return str(self.namespaces.folder / name)
 
     def dial(self, endpoint: str) -> socket.socket:
-        with self.namespaces.open(endpoint.removeprefix("nic/")) as namespace:
-            return namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        descriptor = os.open(self.namespace(endpoint), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            with syscalls.in_network_namespace(descriptor):
+                return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        finally:
+            os.close(descriptor)
 
     def workload(self, script: str = ECHO, *, key: str = "pod/a-0", memory_mb: int = 256, **more: object) -> Workload:
         """A workload of this script, whose bundle lies ready."""

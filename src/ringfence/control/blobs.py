@@ -140,26 +140,31 @@ class Blobs:
 
     def key(self, account: str) -> bytes:
         """The account's signing key, 64 random bytes made when first asked for."""
-        with self._store.begin() as connection:
-            found = connection.scalar(sa.select(_ACCOUNTS.c.key).where(_ACCOUNTS.c.account == account))
-            if found is None:
-                found = secrets.token_bytes(64)
-                connection.execute(sa.insert(_ACCOUNTS).values(account=account, key=found))
+        query = sa.select(_ACCOUNTS.c.key).where(_ACCOUNTS.c.account == account)
+        with self._store.read() as connection:
+            found = connection.scalar(query)
+        if found is None:
+            with self._store.begin() as connection:
+                fresh = {"account": account, "key": secrets.token_bytes(64)}
+                connection.execute(sa.insert(_ACCOUNTS).prefix_with("OR IGNORE").values(fresh))
+                found = connection.scalar(query)
+        assert found is not None
         return bytes(found)
 
     def ensure_container(self, account: str, container: str) -> None:
         """Make the container unless it is there."""
-        with self._store.begin() as connection:
-            row = {"account": account, "container": container}
-            connection.execute(sa.insert(_CONTAINERS).prefix_with("OR IGNORE").values(row))
+        if not self.has_container(account, container):
+            with self._store.begin() as connection:
+                row = {"account": account, "container": container}
+                connection.execute(sa.insert(_CONTAINERS).prefix_with("OR IGNORE").values(row))
 
     def has_container(self, account: str, container: str) -> bool:
         query = sa.select(_CONTAINERS.c.container).where(_CONTAINERS.c.account == account, _CONTAINERS.c.container == container)
-        with self._store.begin() as connection:
+        with self._store.read() as connection:
             return connection.scalar(query) is not None
 
     def find(self, at: Address) -> Blob | None:
-        with self._store.begin() as connection:
+        with self._store.read() as connection:
             return _blob(_row(connection, at))
 
     def get(self, at: Address) -> Blob:
@@ -188,7 +193,7 @@ class Blobs:
     def staged(self, at: Address) -> Mapping[str, str]:
         """The uncommitted blocks of a name: block id -> content."""
         query = sa.select(_BLOCKS.c.block, _BLOCKS.c.sha256).where(*_at(_BLOCKS, at))
-        with self._store.begin() as connection:
+        with self._store.read() as connection:
             return {block: sha256 for block, sha256 in connection.execute(query)}
 
     def commit(self, at: Address, content: Content, about: About, condition: Condition) -> Blob:
@@ -227,7 +232,7 @@ class Blobs:
             .order_by(_BLOBS.c.name)
             .limit(most)
         )
-        with self._store.begin() as connection:
+        with self._store.read() as connection:
             self._need_container(connection, Address(account, container, ""))
             return [blob for row in connection.execute(query) if (blob := _blob(row)) is not None]
 

@@ -14,15 +14,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.control import acceptance, operations, removal, resources, store
+from ringfence.control import acceptance, judgement, ledger, operations, removal, resources, store, wording
 from ringfence.control.identities import Identities
-from ringfence.control.operations import Operation, Status
+from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
-from ringfence.desired.state import Environment, Key, Network, State, Workload
+from ringfence.desired.state import Environment, Key, Network, Observed, State, Workload
 from ringfence.drivers.base import Driver, RuleCount
-from ringfence.model import errors
 from ringfence.model.ids import ResourceId
-from ringfence.model.resource import Resource, Snapshot
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +35,64 @@ class Accepted:
 
 
 class Engine:
-    """One per process. `start()` begins to reconcile, `close()` ends it."""
+    """One per process. `start()` begins to reconcile, `close()` ends it.
 
-    identities: Identities
-    clock: Callable[[], dt.datetime]
-    new_id: Callable[[], str]
+    clock: the time, with a zone. new_id: a new GUID. identities: who may sign in.
+    """
+
+    def __init__(
+        self,
+        opened: store.Store,
+        driver: Driver,
+        *,
+        clock: Callable[[], dt.datetime],
+        new_id: Callable[[], str],
+        identities: Identities,
+    ) -> None:
+        self.clock = clock
+        self.new_id = new_id
+        self.identities = identities
+        self._driver = driver
+        self._ledger = ledger.Ledger(opened, clock)
+        self._reconciler = Reconciler(self._ledger, driver, time.monotonic)
+
+    def start(self) -> None:
+        """Take up what an earlier process left, and everything that comes."""
+        self._reconciler.start()
+
+    def close(self) -> None:
+        """Stop reconciling. What exists goes on existing."""
+        self._reconciler.stop()
 
     def snapshot(self) -> Snapshot:
         """All resources and allocations, as of the last commit."""
-        raise NotImplementedError
+        return self._ledger.snapshot()
 
     def state(self) -> State:
         """What shall exist, by the last commit."""
-        raise NotImplementedError
+        return self._ledger.wanted()[1]
+
+    def observed(self) -> Mapping[Key, Observed]:
+        """What the reconciler saw last."""
+        return self._reconciler.observed
+
+    @property
+    def settled(self) -> bool:
+        """Whether the last pass found everything as wanted."""
+        return self._reconciler.settled
 
     def get(self, id: ResourceId) -> Resource:
-        """Raises NotFound in ARM's words (`ResourceGroupNotFound`, `ParentResourceNotFound`, `ResourceNotFound`)."""
-        raise NotImplementedError
+        """Raises NotFound in ARM's words (`ResourceGroupNotFound`, `ResourceNotFound`, `NotFound`)."""
+        snapshot = self.snapshot()
+        found = snapshot.get(id)
+        if found is not None:
+            return found
+        missing = id
+        while len(missing.names) > 1 and snapshot.get(missing.parent) is None:
+            missing = missing.parent
+        if id.group is not None and snapshot.get(id.group_id) is None:
+            missing = id.group_id
+        raise wording.not_found(missing)
 
     def put(
         self,
@@ -65,35 +105,90 @@ class Engine:
     ) -> Accepted:
         """Create or replace, in one transaction. The draft's state, etag and times are the engine's to set.
 
-        also, remove: children written and removed together with it.
+        also, remove: children written and removed together with it. if_match, if_none_match: without quotes.
         Raises errors.Problem; a refusal changes nothing.
         """
-        raise NotImplementedError
+        request = acceptance.Request(
+            draft=draft, also=tuple(also), remove=tuple(remove), if_match=if_match, if_none_match=if_none_match
+        )
+        with self._ledger.write() as change:
+            decision = acceptance.decide(change.before, request, acceptance.Moment(self.clock(), self.new_id))
+            operation = self._operation(decision.resource, Kind.CREATE if decision.created else Kind.UPDATE)
+            change.set(decision.snapshot, decision.written + decision.touched, decision.allocations)
+            operation = change.begin(operation, frozenset(r.key for r in decision.written))
+        self._reconciler.wake()
+        stored = self.snapshot().get(decision.resource.key) or decision.resource
+        return Accepted(stored, operation, decision.created, decision.warnings)
 
     def delete(self, id: ResourceId, *, if_match: str | None = None) -> Operation | None:
-        """Begin to delete a resource with all below it and all it manages. None: there is none. Raises errors.Problem."""
-        raise NotImplementedError
+        """Begin to delete a resource with all below it and all it manages. None: there is none.
+
+        Deleting what is being deleted already answers with the operation that does it. Raises errors.Problem.
+        """
+        with self._ledger.write() as change:
+            root = change.before.get(id)
+            if root is None:
+                return None
+            if root.state is ProvisioningState.DELETING:
+                return change.deleting(root)
+            acceptance.check_etag(root, if_match)
+            found = removal.decide(change.before, root)
+            parent = acceptance.parent_touched(change.before, root.id, acceptance.Moment(self.clock(), self.new_id))
+            touched = () if parent is None else (parent,)
+            change.set(found.snapshot.changed(touched), found.resources + touched, ())
+            operation = change.begin(self._operation(root, Kind.DELETE), frozenset(r.key for r in found.resources))
+        self._reconciler.wake()
+        return operation
 
     def operation(self, id: str) -> Operation:
-        """Raises NotFound."""
-        raise NotImplementedError
+        """With its events. Raises NotFound."""
+        found = self._ledger.operation(id)
+        if found is None:
+            raise wording.operation_not_found(id)
+        return found
+
+    def latest(self, id: ResourceId) -> Operation | None:
+        """The newest operation about a resource, without its events; None when it is forgotten."""
+        return self._ledger.latest(id.key)
+
+    def pending(self) -> tuple[Operation, ...]:
+        """Operations in progress, oldest first."""
+        return self._ledger.pending()
 
     def wait(self, operation_id: str, timeout_s: float) -> Operation:
-        """Block until the operation has ended or the time is up; whichever it is, the operation as it is then."""
-        raise NotImplementedError
+        """Block until the operation has ended or the time is up; either way, the operation as it is then. Raises NotFound."""
+        self._ledger.await_end(operation_id, timeout_s)
+        return self.operation(operation_id)
 
     def logs(self, id: ResourceId) -> str:
-        """What the replicas of a service have printed."""
-        raise NotImplementedError
+        """What the replicas of a service have printed, one after the other."""
+        found = [item.key for item in self.state() if isinstance(item, Workload) and id.key in item.owners]
+        parts = [(key, self._driver.logs(key)) for key in sorted(found)]
+        if len(parts) == 1:
+            return parts[0][1]
+        return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
 
     def build_log(self, id: ResourceId) -> str:
         """What the build of a service's environment has printed."""
-        raise NotImplementedError
+        found = [item.key for item in self.state() if isinstance(item, Environment) and id.key in item.owners]
+        return "".join(self._driver.build_log(key) for key in found)
 
     def counters(self) -> Mapping[Key, tuple[RuleCount, ...]]:
         """Packets decided by each rule, by network."""
-        raise NotImplementedError
+        keys = [item.key for item in self.state() if isinstance(item, Network) and item.key in self.observed()]
+        return {key: self._driver.counters(key) for key in sorted(keys)}
 
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         """Which targets answer their probe, by balancer."""
-        raise NotImplementedError
+        return self._driver.health()
+
+    def _operation(self, resource: Resource, kind: Kind) -> Operation:
+        return Operation(
+            id=self.new_id(),
+            resource=resource.key,
+            resource_id=resource.id,
+            kind=kind,
+            status=Status.IN_PROGRESS,
+            revision=0,
+            created_at=self.clock(),
+        )

@@ -77,6 +77,4 @@ def _digest(salt: bytes, secret: str) -> bytes:
 
 
 def _principal(row: sa.Row[tuple[object, ...]]) -> Principal:
-    return Principal(
-        client_id=row.client_id, object_id=row.object_id, tenant_id=row.tenant_id, display_name=row.display_name
-    )
+    return Principal(client_id=row.client_id, object_id=row.object_id, tenant_id=row.tenant_id, display_name=row.display_name)

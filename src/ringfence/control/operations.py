@@ -116,9 +116,15 @@ def pending(connection: sa.Connection, resources: Iterable[str] | None = None) -
     """Operations in progress, oldest first; with `resources`, those about one of these keys."""
     table = store.operations
     query = sa.select(table).where(table.c.status == Status.IN_PROGRESS.value).order_by(table.c.revision)
-    if resources is not None:
-        query = query.where(table.c.resource.in_(list(resources)))
-    return tuple(_operation(row, ()) for row in connection.execute(query))
+    wanted = None if resources is None else frozenset(resources)
+    found = (_operation(row, ()) for row in connection.execute(query))
+    return tuple(o for o in found if wanted is None or o.resource in wanted)
+
+
+def is_pending(connection: sa.Connection, operation: str) -> bool:
+    """Whether it is in progress at this moment."""
+    query = sa.select(store.operations.c.status).where(store.operations.c.id == operation)
+    return connection.execute(query).scalar_one_or_none() == Status.IN_PROGRESS.value
 
 
 def latest(connection: sa.Connection, resource: str) -> Operation | None:

@@ -56,4 +56,3 @@ def worst(problems: tuple[errors.Problem, ...]) -> errors.Problem:
     if not rest:
         return first
     return type(first)(first.code, first.message, target=first.target, details=(*first.details, *rest))
-

@@ -9,7 +9,6 @@ because nobody else counts.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
@@ -42,14 +41,13 @@ def plan(snapshot: Snapshot, resource: Resource) -> tuple[Allocation, ...]:
 def plan_all(snapshot: Snapshot, resources: Iterable[Resource]) -> tuple[Allocation, ...]:
     """The same for several that are written together, in this order; `snapshot` need not hold them yet."""
     written = tuple(resources)
-    snapshot = dataclasses.replace(snapshot, resources={**snapshot.resources, **{r.key: r for r in written}})
+    snapshot = snapshot.changed(written)
     made: list[Allocation] = []
     for resource in written:
         new = plan(snapshot, resource)
         if new:
             made += new
-            allocations = {**snapshot.allocations, **{(a.owner, a.purpose): a for a in new}}
-            snapshot = dataclasses.replace(snapshot, allocations=allocations)
+            snapshot = snapshot.changed(allocated=new)
     return tuple(made)
 
 

@@ -15,7 +15,6 @@ from ringfence.model.resource import Snapshot
 from ringfence.policy import names, places
 from ringfence.policy.places import Kind, Place
 
-
 #: Types whose resources have public names.
 _NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT)
 

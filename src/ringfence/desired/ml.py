@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from ringfence.desired import keys
 from ringfence.desired.state import AnyItem, Bundle, Environment, File, Route, Router, Target, Workload
-from ringfence.model import serving
+from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, environments, places
+from ringfence.policy import companions, environments, places, sizes
 from ringfence.policy.places import Kind, Place
 
 APP_ROOT = "/var/azureml-app"
@@ -117,6 +117,9 @@ def _model_files(snapshot: Snapshot, version: Resource) -> list[File]:
 def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
     env, files = environment(one.properties).key, bundle(snapshot, one.resource).key
     needs = one.properties.container_resource_requirements
+    cluster = snapshot.need(one.replicas[0].cluster or "").properties
+    assert isinstance(cluster, ml.Compute)
+    node = sizes.size(cluster.properties.agent_vm_size)
     for place in one.replicas:
         yield Workload(
             key=keys.pod(one.resource.key, place.number),
@@ -126,9 +129,11 @@ def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
             environment=env,
             bundle=files,
             variables=_variables(snapshot, one),
-            cpu=needs.cpu_limit or needs.cpu,
+            # Without a limit of its own a pod is bounded by its node's cores, and by the memory it asked for.
+            cpu=needs.cpu_limit or float(node.cores if node is not None else needs.cpu),
             memory_mb=int((needs.memory_in_gb_limit or needs.memory_in_gb) * 1024),
             port=places.SCORING_PORT,
+            nameserver=cluster.properties.dns_service_ip,
             nonce=one.properties.nonce,
         )
 

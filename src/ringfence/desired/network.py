@@ -7,15 +7,14 @@ the inside of clusters are in `compute`, names in `dns`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Network
 
 from ringfence.desired import keys
 from ringfence.desired.state import INTERNET, Binding, Endpoint, Filter, Network, Rule, RuleSet
 from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, places, rules, tags
+from ringfence.policy import companions, groups, places, rules, tags
+from ringfence.policy.groups import Group
 from ringfence.policy.places import Kind, Place
 
 _IN_CLUSTER = (Kind.NODE, Kind.ROUTER, Kind.RESOLVER)
@@ -57,14 +56,6 @@ def owners(snapshot: Snapshot, place: Place) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """A rule set of a network, and the resources that have a say in it."""
-
-    rule_set: RuleSet
-    owners: tuple[str, ...]
-
-
 def filters(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Filter]:
     """All packet filtering, one item for each virtual network."""
     by_network: dict[str, list[Place]] = {}
@@ -76,76 +67,49 @@ def filters(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Filter]:
 
 
 def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
-    assert isinstance(vnet.properties, network.VirtualNetwork)
-    space = tuple(sorted(IPv4Network(prefix) for prefix in vnet.properties.prefixes))
-    groups: dict[str, _Group] = {}
-    on_subnet: dict[str, str | None] = {}
+    space = groups.space_of(vnet)
+    held: dict[str, Group] = {}
     concerned = {vnet.key}
+
+    def named(group: Group | None) -> str | None:
+        if group is None:
+            return None
+        concerned.update(group.owners)
+        return _name(held.setdefault(group.id, group).id)
+
+    on_subnet = {}
     for subnet in snapshot.children(vnet.id):
         if isinstance(subnet.properties, network.Subnet):
             concerned.add(subnet.key)
-            reference = subnet.properties.network_security_group
-            on_subnet[subnet.key] = None if reference is None else _written(snapshot, reference.key, space, groups)
+            on_subnet[subnet.key] = named(groups.on_subnet(snapshot, subnet.id, space))
     bindings = []
     for place in inside:
-        concerned |= set(owners(snapshot, place))
-        nic = _on_interface(snapshot, place, inside, space, groups)
-        bindings.append(
-            Binding(endpoint=keys.endpoint(place), address=place.address, subnet=on_subnet.get(place.subnet.key), nic=nic)
-        )
-    concerned |= {owner for group in groups.values() for owner in group.owners}
+        concerned.update(owners(snapshot, place))
+        nic = named(groups.on_interface(snapshot, place, inside, space))
+        subnet_name = on_subnet[place.subnet.key]
+        bindings.append(Binding(endpoint=keys.endpoint(place), address=place.address, subnet=subnet_name, nic=nic))
     return Filter(
         key=keys.filter(vnet.key),
         owners=tuple(sorted(concerned)),
         network=keys.network(vnet.key),
-        rule_sets=tuple(groups[name].rule_set for name in sorted(groups)),
+        rule_sets=tuple(_rule_set(held[id]) for id in sorted(held)),
         bindings=tuple(sorted(bindings, key=lambda binding: binding.endpoint)),
     )
 
 
-def _written(snapshot: Snapshot, group: str, space: tuple[IPv4Network, ...], groups: dict[str, _Group]) -> str | None:
-    """The name of a user's group in this network, added to `groups` at its first mention."""
-    name = f"g_{keys.short(group)}"
-    if name not in groups:
-        if snapshot.get(group) is None:
-            return None
-        rule_owners = [child.key for child in snapshot.children(group)]
-        rule_set = _rule_set(group, name, rules.effective(snapshot, group, space))
-        groups[name] = _Group(rule_set, (group, *rule_owners))
-    return name
+def _name(group_id: str) -> str:
+    return f"g_{keys.short(group_id)}"
 
 
-def _on_interface(
-    snapshot: Snapshot, place: Place, inside: list[Place], space: tuple[IPv4Network, ...], groups: dict[str, _Group]
-) -> str | None:
-    """The name of the rule set on a place's own interface."""
-    owner = snapshot.need(place.owner)
-    if isinstance(owner.properties, network.NetworkInterface):
-        reference = owner.properties.network_security_group
-        return None if reference is None else _written(snapshot, reference.key, space, groups)
-    cluster = snapshot.get(place.cluster) if place.cluster else None
-    if cluster is None:
-        return None
-    kind = "replicas" if place.kind is Kind.REPLICA else "nodes"
-    name = f"aks_{kind}_{keys.short(cluster.key)}"
-    if name not in groups:
-        id = f"{companions.managed_rules_id(cluster).key}{'-replicas' if kind == 'replicas' else ''}"
-        groups[name] = _Group(_rule_set(id, name, _managed(snapshot, cluster, kind, inside, space)), (cluster.key,))
-    return name
-
-
-def _managed(
-    snapshot: Snapshot, cluster: Resource, kind: str, inside: list[Place], space: tuple[IPv4Network, ...]
-) -> rules.Rules:
-    if kind == "replicas":
-        own = [p.address for p in inside if p.cluster == cluster.key and p.kind in (Kind.NODE, Kind.ROUTER)]
-        return clusters.of_replicas(own, space)
-    public = snapshot.value(cluster.id, places.PUBLIC_FRONTEND)
-    return clusters.of_nodes(public if places.frontend_address(snapshot, cluster) == public else None, space)
-
-
-def _rule_set(id: str, name: str, meant: rules.Rules) -> RuleSet:
-    return RuleSet(id=id, name=name, inbound=tuple(map(_rule, meant.inbound)), outbound=tuple(map(_rule, meant.outbound)))
+@lru_cache(maxsize=4096)
+def _rule_set(group: Group) -> RuleSet:
+    meant = group.rules
+    return RuleSet(
+        id=group.id,
+        name=_name(group.id),
+        inbound=tuple(map(_rule, meant.inbound)),
+        outbound=tuple(map(_rule, meant.outbound)),
+    )
 
 
 @lru_cache(maxsize=65_536)
@@ -160,5 +124,3 @@ def _rule(meant: rules.EffectiveRule) -> Rule:
         destination_ports=meant.destination_ports,
         allow=meant.allow,
     )
-
-

@@ -12,10 +12,15 @@ import json
 import os
 import re
 import threading
+from collections.abc import Iterable
 from typing import cast
 
 _OUTPUT_JSON = 1 << 4
 _LOCATION = re.compile(r"^/proc/self/fd/\d+:(\d+):\d+-\d+: ", re.MULTILINE)
+
+
+_LARGEST_PART = 150_000  # a third of what the default buffer takes
+_BYTES_PER_CHARACTER, _BYTES_PER_OBJECT = 6.5, 400  # measured: scripts grow by so much on their way to the kernel
 
 
 class NftError(Exception):
@@ -80,6 +85,23 @@ class Nft:
         with self._lock:
             self._load(script, 0)
 
+    def run_in_parts(self, units: Iterable[str]) -> None:
+        """Load more than one transaction may hold: units in order, each of them whole, as many at once as fit.
+
+        A user namespace may not enlarge the socket's buffer, and a transaction that does not fit is refused.
+        """
+        part: list[str] = []
+        size = 0
+        for unit in units:
+            weight = _weight(unit)
+            if part and size + weight > _LARGEST_PART:
+                self.run("\n".join(part))
+                part, size = [], 0
+            part.append(unit)
+            size += weight
+        if part:
+            self.run("\n".join(part))
+
     def query(self, command: str) -> list[dict[str, object]]:
         """The objects that a `list` command prints, without the heading."""
         with self._lock:
@@ -102,6 +124,11 @@ class Nft:
         if failed:
             raise _error(script, self._library.nft_ctx_get_error_buffer(self._context).decode(errors="replace"))
         return cast(bytes, self._library.nft_ctx_get_output_buffer(self._context))
+
+
+def _weight(unit: str) -> float:
+    objects = unit.count("\n") + unit.count("{") + 1
+    return _BYTES_PER_CHARACTER * len(unit) + _BYTES_PER_OBJECT * objects
 
 
 def _error(script: str, text: str) -> NftError:

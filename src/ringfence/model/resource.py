@@ -242,7 +242,9 @@ class Snapshot:
         freed = [a for key in left for a in self.allocated(key)]
         given = {(a.owner, a.purpose): a for a in allocated}
         replaced = [*freed, *(self.allocations[k] for k in given.keys() & self.allocations.keys())]
-        allocations = {k: a for k, a in (self.allocations | given).items() if k[0] not in left} if left else self.allocations | given
+        allocations = (
+            {k: a for k, a in (self.allocations | given).items() if k[0] not in left} if left else self.allocations | given
+        )
         after = Snapshot(self.version if version is None else version, resources, allocations)
         values, held = tuple(new.values()), tuple(given.values())
         after.__dict__["_by_type"] = _regrouped(self._by_type, old, values, lambda r: r.type, lambda r: r.key)

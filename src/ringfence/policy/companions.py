@@ -143,5 +143,3 @@ def _suffix(owner: Resource, digits: int) -> str:
 def _digits(owner: Resource) -> str:
     """Eight decimal digits, as AKS puts them into the names of what it makes."""
     return f"{int(hashlib.sha256(_suffix(owner, 32).encode()).hexdigest(), 16) % 10**8:08d}"
-
-

@@ -33,22 +33,11 @@ def links(resource: Resource) -> Iterator[Link]:
     return iter(()) if found is None else found(resource)
 
 
-def going(snapshot: Snapshot, root: Resource) -> frozenset[str]:
-    """The keys of all that goes when `root` goes: what lies below it and what it brought into being."""
-    keys = {r.key for r in snapshot if r.id.within(root.id)}
-    while True:
-        led = {r.key for r in snapshot if r.managed_by in keys and r.key not in keys}
-        if not led:
-            return frozenset(keys)
-        keys |= led
-        keys |= {r.key for r in snapshot if any(r.id.within(snapshot.need(key).id) for key in led)}
-
-
 def users(snapshot: Snapshot, targets: frozenset[str]) -> Iterator[tuple[Resource, Link]]:
-    """Who outside of `targets` refers to one of them and is not on its way out."""
+    """Who refers to one of the keys in `targets` and is not on its way out."""
     for type in _LINKS:
         for resource in snapshot.of_type(type):
-            if resource.key in targets or resource.state is ProvisioningState.DELETING:
+            if resource.state is ProvisioningState.DELETING:
                 continue
             for link in links(resource):
                 if link.target.key in targets:
@@ -75,9 +64,7 @@ def _of_interface(resource: Resource) -> Iterator[Link]:
 def _of_compute(resource: Resource) -> Iterator[Link]:
     assert isinstance(resource.properties, ml.Compute)
     asked = resource.properties.properties
-    yield Link(
-        companions.subnet_of(resource), "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET
-    )
+    yield Link(companions.subnet_of(resource), "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET)
     if asked.internal:
         yield Link(companions.balancer_subnet_of(resource), "properties.properties.loadBalancerSubnet", _JOIN_SUBNET)
 

@@ -15,7 +15,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 
 from ringfence.model import errors, network
 from ringfence.model.network import Access, Direction, Protocol, SecurityRule
-from ringfence.model.resource import ProvisioningState, Snapshot
+from ringfence.model.resource import ProvisioningState, Resource
 from ringfence.policy import tags
 
 Ports = tuple[tuple[int, int], ...]
@@ -46,7 +46,7 @@ class Rules:
     outbound: tuple[EffectiveRule, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Packet:
     """The first packet of a connection. Ports count for TCP and UDP."""
 
@@ -65,12 +65,12 @@ class Decision:
     allow: bool = False
 
 
-def effective(snapshot: Snapshot, group: str, space: Iterable[IPv4Network]) -> Rules:
-    """The rules of the group with key `group` in a network with this address space. Raises as `tags.resolve`."""
+def effective(children: Iterable[Resource], space: Iterable[IPv4Network]) -> Rules:
+    """The rules of a group, given as its children, in a network with this address space. Raises as `tags.resolve`."""
     inside = tuple(sorted(space))
     written = [
         (child.id.name, child.properties)
-        for child in snapshot.children(group)
+        for child in children
         if child.type == network.SECURITY_RULE and child.state is not ProvisioningState.DELETING
     ]
     own = [(one, translate(name, one, inside)) for name, one in written if isinstance(one, SecurityRule)]

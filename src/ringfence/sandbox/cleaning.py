@@ -6,12 +6,9 @@ step tolerates that it was done before.
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from ringfence.sandbox import cgroups
+from ringfence.sandbox import cgroups, mountpoints
 from ringfence.sandbox.layout import Layout
 from ringfence.sandbox.record import Record
 
@@ -22,7 +19,7 @@ def after_end(layout: Layout, groups: Sequence[str] = ()) -> None:
     groups: folders for limits, besides those that are found by their name.
     """
     cgroups.remove([*groups, *cgroups.leftovers(layout.instance)], patience_s=5.0)
-    _remove_mount_points(layout)
+    mountpoints.remove(layout)
     for path in (layout.control_socket, layout.build_socket, layout.supervision, layout.record):
         path.unlink(missing_ok=True)
 
@@ -32,27 +29,3 @@ def after_crash(layout: Layout, found: Record) -> None:
     for process in found.survivors:
         process.kill()
     after_end(layout, found.cgroups)
-
-
-def make_mount_point(layout: Layout, path: Path) -> bool:
-    """Make an empty folder in the user's home for a mount, noted first so that it is removed again. False if it cannot be."""
-    if path.is_dir():
-        return True
-    with contextlib.suppress(OSError):  # a home that cannot be written cannot receive a token either
-        handle = os.open(layout.mount_points, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(handle, os.fsencode(path) + b"\0")
-        finally:
-            os.close(handle)
-        path.mkdir(mode=0o700, exist_ok=True)
-        return True
-    return False
-
-
-def _remove_mount_points(layout: Layout) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        for name in layout.mount_points.read_bytes().split(b"\0"):
-            if name:
-                with contextlib.suppress(OSError):  # something is in it by now, so it stays
-                    os.rmdir(name)
-        layout.mount_points.unlink()

@@ -13,10 +13,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from ringfence.sandbox.errors import BadState, Busy, NotRunning, Refused
+from ringfence.sandbox.errors import START_IT, BadState, Busy, NotRunning, Refused
 from ringfence.sandbox.layout import Layout
-
-START_IT = "start it with `ringfence up`"
 
 
 class Client:

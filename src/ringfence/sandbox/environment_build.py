@@ -101,7 +101,12 @@ def _build(state: Path, order: Order, log: BinaryIO, stop: threading.Event) -> N
     shutil.rmtree(folder, ignore_errors=True)
     tool = uv.find_uv_bin()
     _say(log, f"Creating it with Python {interpreter.version[0]}.{interpreter.version[1]}")
-    _step(log, stop, [tool, "venv", "--quiet", "--no-project", "--python", str(interpreter.path), str(folder)], variables)
+    _step(
+        log,
+        stop,
+        [tool, "--directory", "/", "venv", "--quiet", "--no-project", "--python", str(interpreter.path), str(folder)],
+        variables,
+    )
     if order.pip:
         _install(folder, order, log, stop, variables)
     program = str(folder / "bin" / "python")
@@ -117,7 +122,7 @@ def _install(folder: Path, order: Order, log: BinaryIO, stop: threading.Event, v
     with tempfile.NamedTemporaryFile("w", suffix=".txt", prefix="requirements-") as requirements:
         requirements.write("".join(f"{line.strip()}\n" for line in order.pip))
         requirements.flush()
-        argv = [uv.find_uv_bin(), "pip", "install", "--python", str(folder / "bin" / "python")]
+        argv = [uv.find_uv_bin(), "--directory", "/", "pip", "install", "--python", str(folder / "bin" / "python")]
         argv += ["--index-strategy", "unsafe-best-match", "--compile-bytecode", "-r", requirements.name]
         _say(log, "Installing " + ", ".join(package_sources.without_secrets(line.strip()) for line in order.pip))
         _step(log, stop, argv, variables)

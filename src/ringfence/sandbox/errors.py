@@ -31,6 +31,9 @@ class CannotIsolate(SandboxError):
         self.reason = reason
 
 
+START_IT = "start it with `ringfence up`"
+
+
 class NotRunning(SandboxError):
     """No sandbox belongs to the state folder, or it is just ending."""
 

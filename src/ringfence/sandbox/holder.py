@@ -40,6 +40,7 @@ class Holder:
         self._pid = 0
         self._starts = 0
         self._last_exit = ""
+        self._ending = False
         self._begun = self._due = time.monotonic()
         self._pause_s = _FIRST_PAUSE_S / 2
 
@@ -85,9 +86,10 @@ class Holder:
         stable = now - self._begun > _STABLE_S
         self._pause_s = _FIRST_PAUSE_S if stable else min(self._pause_s * 2, _LONGEST_PAUSE_S)
         self._pid, self._due, self._last_exit = 0, now + self._pause_s, how
-        _say(f"the control plane {how}; it is started again in {self._pause_s:g} s")
+        _say(f"the control plane {how}" + ("" if self._ending else f"; it is started again in {self._pause_s:g} s"))
 
     def _stop(self) -> None:
+        self._ending = True
         if self._pid:
             os.kill(self._pid, signal.SIGTERM)
         deadline = time.monotonic() + _PATIENCE_S

@@ -137,9 +137,8 @@ def write_map(pid: int, kind: str, rows: list[tuple[int, int, int]]) -> None:
 def remedy(name: str, number: int) -> str:
     """What to do when a step was refused with this errno."""
     if number == errno.ENOSPC:
-        return "raise the limits: sysctl -w " + " ".join(
-            f"user.max_{kind}_namespaces=15000" for kind in ("user", "mnt", "net", "pid")
-        )
+        limits = " ".join(f"user.max_{kind}_namespaces=15000" for kind in ("user", "mnt", "net", "pid"))
+        return f"raise the limits: sysctl -w {limits}"
     if name == PROC_STEP:
         return "this container hides parts of /proc; start it with `--security-opt systempaths=unconfined`"
     if os.geteuid() != 0:

@@ -17,6 +17,7 @@ _FOLDERS = (
     "pki", "trust", "blobs", "bundles", "environments", "cache/uv",
     "home/azure", "home/azureml", "run", "logs/pods", "logs/builds",
 )  # fmt: skip
+_MARKS = {"admin.json", "pki", "run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Layout:
     def create(self) -> None:
         """Make the folders that are missing, closed to other users. Raises BadState."""
         self._check_place()
+        self._check_ours()
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.folder.stat().st_uid != os.geteuid():
@@ -99,6 +101,13 @@ class Layout:
         except (ValueError, KeyError, TypeError) as error:
             remedy = "restore it, or begin afresh with `ringfence down --purge`"
             raise BadState(f"{self.admin_file} cannot be read: {error!r}", remedy) from error
+
+    def _check_ours(self) -> None:
+        """A folder with something else in it is left alone: its mode would be changed, and `down --purge` would remove it."""
+        found = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
+        if not (found >= _MARKS or found <= {name.split("/")[0] for name in _FOLDERS}):
+            fact = f"{self.folder} is no state folder of Ringfence, and not empty"
+            raise BadState(fact, "choose another one with --state DIR or RINGFENCE_STATE")
 
     def _check_place(self) -> None:
         if len(os.fsencode(self.control_socket)) > _LONGEST_SOCKET_PATH:

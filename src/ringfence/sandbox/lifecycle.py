@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ringfence.sandbox import cleaning, client, isolation, preflight, record, run, trust
-from ringfence.sandbox.errors import BadState, Busy, CannotIsolate, NotRunning, SandboxError
+from ringfence.sandbox import cleaning, client, preflight, record, run, trust
+from ringfence.sandbox.errors import Busy, CannotIsolate, NotRunning, SandboxError
 from ringfence.sandbox.layout import Layout, ensure_admin
 
 DAEMON = ("ringfence.server",)
@@ -67,10 +67,6 @@ def down(state: Path, *, purge: bool = False) -> bool:
     layout = Layout(state)
     if not layout.folder.exists():
         return False
-    if purge and not layout.admin_file.exists() and any(layout.folder.iterdir()):
-        raise BadState(
-            f"{layout.folder} is no state folder of Ringfence, so it is not removed", "name the right one with --state"
-        )
     with _alone(layout):
         found = record.load(layout)
         ran = found is not None and found.running
@@ -85,7 +81,7 @@ def down(state: Path, *, purge: bool = False) -> bool:
 def status(state: Path) -> dict[str, Any]:
     """What runs, for a machine to read. `running` is False, and little else there, when nothing does."""
     layout = Layout(state)
-    found = record.load(layout) if layout.record.exists() else None
+    found = record.load(layout)
     if found is None or not found.running:
         return {"running": False, "state": str(layout.folder)}
     asked = client.Client(state)
@@ -105,14 +101,6 @@ def status(state: Path) -> dict[str, Any]:
         "cgroups": list(found.cgroups),
         "controlPlane": answer,
     }
-
-
-def running(layout: Layout) -> record.Record:
-    """The record of a sandbox that runs. Raises NotRunning."""
-    found = record.load(layout) if layout.record.exists() else None
-    if found is None or not found.running:
-        raise NotRunning(f"Ringfence does not run (state folder {layout.folder})", client.START_IT)
-    return found
 
 
 def _clear(layout: Layout, found: record.Record | None, tell: Callable[[str], None]) -> None:
@@ -137,13 +125,11 @@ def _start_broker(layout: Layout, daemon: Sequence[str]) -> None:
         os.close(log)
     os.waitpid(pid, 0)
     with open(report, "rb") as reader:
-        message = json.loads(
-            reader.read() or b'{"fact": "the broker ended without a word", "remedy": "see `ringfence logs broker`"}'
-        )
+        message = json.loads(reader.read() or b'{"fact": "the broker ended without a word"}')
     if "step" in message:
         raise CannotIsolate(message["step"], message["reason"], message["remedy"])
     if "fact" in message:
-        raise SandboxError(message["fact"], message["remedy"])
+        raise SandboxError(message["fact"], message.get("remedy", f"see {layout.broker_log}"))
 
 
 def _variables() -> dict[str, str]:
@@ -162,13 +148,14 @@ def _wait_for_answer(layout: Layout) -> None:
             asked.get("/status", timeout_s=_ANSWER_S)
             return
         except NotRunning as error:
-            running(layout)
+            found = record.load(layout)
+            if found is None or not found.running:
+                raise Busy("the sandbox ended while it started", f"see {layout.broker_log}") from error
             supervision = _supervision(layout)
             if supervision["starts"] >= _HOPELESS_STARTS or time.monotonic() > deadline:
                 fact = f"the control plane does not come up: it {supervision['lastExit'] or 'does not answer'}"
-                raise Busy(
-                    f"{fact}\n{_tail(layout.control_log)}", "mend the cause; it is tried again until `ringfence down`"
-                ) from error
+                remedy = "mend the cause; it is tried again until `ringfence down`"
+                raise Busy(f"{fact}\n{_tail(layout.control_log)}", remedy) from error
         time.sleep(_POLL_S)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from ringfence.sandbox.errors import BadState
+from ringfence.sandbox.errors import START_IT, BadState, NotRunning
 from ringfence.sandbox.layout import Layout, write
 from ringfence.sandbox.processes import Process, boot_id
 
@@ -62,3 +62,11 @@ def load(layout: Layout) -> Record | None:
     except (ValueError, KeyError, TypeError) as error:
         remedy = f"if no process of Ringfence runs, remove {layout.record}; else end it first"
         raise BadState(f"{layout.record} cannot be read: {error!r}", remedy) from error
+
+
+def running(layout: Layout) -> Record:
+    """The record of a sandbox that runs. Raises NotRunning."""
+    found = load(layout)
+    if found is None or not found.running:
+        raise NotRunning(f"Ringfence does not run (state folder {layout.folder})", START_IT)
+    return found

@@ -7,11 +7,14 @@ changed. Certificates of names are made in `api/tls.py`.
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ringfence.sandbox.layout import Layout, write
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
@@ -20,7 +23,7 @@ SYSTEM_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # OpenSSL's own default
 )
-_LIFETIME = dt.timedelta(days=3650)
+_LIFETIME_DAYS = 3650
 
 
 def ensure(layout: Layout, now: dt.datetime) -> None:
@@ -41,6 +44,8 @@ def _system_certificates() -> bytes:
 
 
 def _make_authority(layout: Layout, now: dt.datetime) -> None:
+    import datetime as dt
+
     from cryptography import x509  # here, because only the first start needs it, and it loads for 50 ms
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -59,7 +64,7 @@ def _make_authority(layout: Layout, now: dt.datetime) -> None:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + dt.timedelta(days=_LIFETIME_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **unused), critical=True)
         .add_extension(identifier, critical=False)

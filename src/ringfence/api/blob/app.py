@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from ringfence.api.blob import listing, requests, sas
 from ringfence.api.blob.answers import BlobError, refused
-from ringfence.control.blobs import About, Address, Blob, Blobs
+from ringfence.control.blobs import About, Address, Blob, Blobs, Condition
 from ringfence.control.content import Content
 from ringfence.model import errors
 
@@ -136,9 +136,10 @@ class BlobService:
         if kind != "BlockBlob" or "x-ms-copy-source" in request.headers:
             raise BlobError("InvalidHeaderValue", "Only block blobs with a body are kept here.")
         about = About(requests.content_type(request, "content-type"), requests.metadata(request))
-        await self._early(asked)
+        condition = requests.condition(request)
+        await self._early(asked, condition)
         content = await self._receive(request, self._limits.blob)
-        blob = await to_thread.run_sync(self._blobs.put, asked.at, content, about, requests.condition(request))
+        blob = await to_thread.run_sync(self._blobs.put, asked.at, content, about, condition)
         return self._written(blob, 201)
 
     async def _put_block(self, asked: _Asked) -> Response:
@@ -151,7 +152,8 @@ class BlobService:
         request = asked.request
         requests.length(request, self._limits.block_list)
         about = About(requests.content_type(request, "x-ms-blob-content-type"), requests.metadata(request))
-        await self._early(asked)
+        condition = requests.condition(request)
+        await self._early(asked, condition)
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -163,16 +165,16 @@ class BlobService:
             raise BlobError("InvalidBlockList", f"The block {missing[0]!r} was not uploaded.")
         parts = [staged[block] for block in listed]
         content = await to_thread.run_sync(self._blobs.contents.join, parts, self._limits.committed)
-        blob = await to_thread.run_sync(self._blobs.commit, asked.at, content, about, requests.condition(request))
+        blob = await to_thread.run_sync(self._blobs.commit, asked.at, content, about, condition)
         return self._written(blob, 201)
 
-    async def _early(self, asked: _Asked) -> None:
+    async def _early(self, asked: _Asked, condition: Condition) -> None:
         """Refuse before the body what would be refused after it: no container, or a blob that is in the way."""
-        at, request = asked.at, asked.request
+        at = asked.at
         if not await to_thread.run_sync(self._blobs.has_container, at.account, at.container):
             raise BlobError("ContainerNotFound")
         exists = await to_thread.run_sync(self._blobs.find, at) is not None
-        if exists and (requests.condition(request).absent or "w" not in asked.query.get("sp", "")):
+        if exists and (condition.absent or "w" not in asked.query.get("sp", "")):
             raise BlobError("BlobAlreadyExists")
 
     async def _receive(self, request: Request, most: int) -> Content:

@@ -89,7 +89,7 @@ def build(engine: Engine, blobs: Blobs, verifier: Verifier, tenant: str) -> Star
     artifacts = Artifacts(blobs, engine.snapshot, engine.clock)
     assets, environments = Assets(engine, artifacts, writer), Environments(engine, writer)
     models = Models(engine, assets, writer)
-    services = Services(engine, Drafts(artifacts, models, environments), environments, writer, transcripts)
+    services = Services(engine, Drafts(artifacts, environments), environments, writer, transcripts)
     nouns = (artifacts, assets, models, environments, services, Operations(engine, transcripts, links), Computes(engine))
     routes = [route for noun in nouns for route in noun.routes()]
     door = _Door(engine, verifier.accepting(MACHINE_LEARNING), tenant, routes, links)

@@ -10,7 +10,9 @@ from ringfence.api.arm import documents
 from ringfence.api.ml import answers, reading
 from ringfence.api.ml.routing import Asked, Route
 from ringfence.control.engine import Engine
+from ringfence.control.operations import Status
 from ringfence.model import errors, ml
+from ringfence.model.resource import Resource, Snapshot
 
 
 class Computes:
@@ -25,7 +27,7 @@ class Computes:
     def _list(self, asked: Asked) -> Response:
         snapshot = self._engine.snapshot()
         found = [r for r in snapshot.of_type(ml.COMPUTE) if r.id.parent == asked.workspace.id]
-        return answers.page([documents.document(snapshot, r) for r in found])
+        return answers.page([self._document(snapshot, r) for r in found])
 
     def _get(self, asked: Asked) -> Response:
         snapshot = self._engine.snapshot()
@@ -33,4 +35,11 @@ class Computes:
         if found is None:
             message = f"The compute {asked.params['name'][:100]} was not found in the workspace {asked.workspace.id.name}."
             raise errors.NotFound("ComputeNotFound", message)
-        return answers.document(documents.document(snapshot, found))
+        return answers.document(self._document(snapshot, found))
+
+    def _document(self, snapshot: Snapshot, compute: Resource) -> documents.Document:
+        latest = self._engine.latest(compute.id)
+        failure = None
+        if latest is not None and latest.status is Status.FAILED:
+            failure = errors.Problem(latest.code, latest.message)
+        return documents.compute_document(snapshot, compute, failure)

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from ringfence.api.ml import answers
 from ringfence.api.ml.models import document as model_document
 from ringfence.control.operations import Operation, Status
-from ringfence.model import errors, ml, serving
+from ringfence.model import serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import places
@@ -90,7 +90,3 @@ def _models(snapshot: Snapshot, workspace: ResourceId, ids: Sequence[str]) -> li
         if model is not None:
             found.append(model_document(model))
     return found
-
-
-def compute_missing(service: serving.Service) -> errors.Invalid:
-    return errors.Invalid("BadRequest", f"There is no compute {service.compute_name!r} in the workspace.", target=ml.COMPUTE)

@@ -14,7 +14,6 @@ from pydantic import JsonValue
 from ringfence.api.ml import patches, reading
 from ringfence.api.ml.artifacts import Artifact, Artifacts
 from ringfence.api.ml.environments import Environments
-from ringfence.api.ml.models import Models
 from ringfence.model import errors, serving
 from ringfence.model.resource import Resource
 
@@ -51,9 +50,8 @@ _KEY_LENGTHS = range(1, 513)
 class Drafts:
     """Reads payloads with the help of the nouns they refer to."""
 
-    def __init__(self, artifacts: Artifacts, models: Models, environments: Environments) -> None:
+    def __init__(self, artifacts: Artifacts, environments: Environments) -> None:
         self._artifacts = artifacts
-        self._models = models
         self._environments = environments
 
     def created(self, workspace: Resource, payload: Mapping[str, JsonValue], old: serving.Service | None) -> serving.Service:
@@ -88,11 +86,6 @@ class Drafts:
     def _resolved(self, workspace: Resource, fields: Mapping[str, JsonValue]) -> serving.Service:
         service = reading.properties(serving.Service, fields)
         request = service.environment_image_request
-        if request.driver_program is None:
-            message = "A service needs an entry script: deployment of a model without one is not served in this version."
-            raise errors.Unsupported("BadRequest", message, target="environmentImageRequest.driverProgram")
-        for id in request.model_ids:
-            self._models.find(workspace, id)
         files = tuple(self._file(workspace, asset) for asset in request.assets)
         if request.environment is not None and "python" not in request.environment:
             named = self._environments.definition(workspace, request.environment)

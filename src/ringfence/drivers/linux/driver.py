@@ -146,4 +146,4 @@ class LinuxDriver:
         if time.monotonic() - self._swept > _SWEEP_S:
             self._swept = time.monotonic()
             processes.sweep(self._folders.statuses)
-            self._cgroups.sweep(self._workloads.groups() | self._routers.groups())
+            self._cgroups.sweep(processes.groups(self._folders.statuses))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ringfence.desired.state import Filter
 from ringfence.drivers.base import RuleCount
 from ringfence.drivers.linux import chains, networks, rendering
 from ringfence.drivers.linux.namespaces import Namespace
-from ringfence.drivers.linux.rendering import Label
+from ringfence.drivers.linux.rendering import Label, Program
 from ringfence.drivers.linux.stamps import TABLE, Stamp, in_chains, stamp
 
 _PORT_MAPS = (chains.OUTBOUND, chains.INBOUND, chains.INBOUND_FLOATING)
@@ -56,22 +56,22 @@ def put(router: Namespace, labels: Labels, item: Filter) -> None:
     program = rendering.render(item)
     present = router.chains(TABLE)
     labels.remove(router)
-    missing = [name for name in program.chains if name not in present]
-    _run(router, _new_chains(program, missing))
-    _run(router, _turned_ports(router, program.ports))
-    surplus = [name for name in present if name.startswith((rendering.SETS, rendering.PAIRS)) and name not in program.chains]
+    router.nft.run_in_parts(_additions(program, frozenset(present)))
+    router.nft.run_in_parts(_turns(router, program.ports))
+    kept = {*program.pairs, *program.sets, *(name for chains in program.sets.values() for name in chains)}
     wanted = stamp("filter", item.key, item.fingerprint)
     stale = [found.chain for found in _stamps(present) if found != wanted]
-    _run(router, [*_removal(router, surplus), *_deletes("chain", stale), f"add chain ip {TABLE} {wanted.chain}"])
+    removals = _removals(router, [name for name in present if name not in kept])
+    router.nft.run_in_parts([*removals, *_deletes("chain", stale), f"add chain ip {TABLE} {wanted.chain}"])
     labels.write(router, item.fingerprint, program.counters)
 
 
 def drop(router: Namespace, labels: Labels) -> None:
     """Unbind every port, so that nothing new passes, and remove all rules."""
     present = router.chains(TABLE)
-    _run(router, [f"flush map ip {TABLE} {port_map}" for port_map in _PORT_MAPS])
-    surplus = [name for name in present if name.startswith((rendering.SETS, rendering.PAIRS))]
-    _run(router, [*_removal(router, surplus), *_deletes("chain", [found.chain for found in _stamps(present)])])
+    router.nft.run("\n".join(f"flush map ip {TABLE} {port_map}" for port_map in _PORT_MAPS))
+    stale = [found.chain for found in _stamps(present)]
+    router.nft.run_in_parts([*_removals(router, present), *_deletes("chain", stale)])
     labels.remove(router)
 
 
@@ -90,31 +90,34 @@ def counts(namespace: Namespace, labels: Mapping[str, Label]) -> tuple[RuleCount
     return tuple(found)
 
 
-def _run(router: Namespace, lines: Iterable[str]) -> None:
-    script = "\n".join(lines)
-    if script:
-        router.nft.run(script)
+def _additions(program: Program, present: frozenset[str]) -> Iterator[str]:
+    """The chains that are missing. A rule set's own name is a chain too, and comes last: with it the set is complete."""
+    for name, sides in program.sets.items():
+        if name in present:
+            continue
+        yield from _deletes("chain", [chain for chain in sides if chain in present])
+        yield from (f"add counter ip {TABLE} {counter}" for counter in program.counters if counter.startswith(f"{name}."))
+        for chain, lines in sides.items():
+            yield f"add chain ip {TABLE} {chain}"
+            yield from (f"add rule ip {TABLE} {chain} {line}" for line in lines)
+        yield f"add chain ip {TABLE} {name}"
+    for chain, lines in program.pairs.items():
+        if chain not in present:
+            yield "\n".join([f"add chain ip {TABLE} {chain}", *(f"add rule ip {TABLE} {chain} {line}" for line in lines)])
 
 
-def _new_chains(program: rendering.Program, missing: list[str]) -> list[str]:
-    owners = _owners(missing)
-    lines = [f"add counter ip {TABLE} {counter}" for counter in program.counters if counter.startswith(owners)]
-    lines.extend(f"add chain ip {TABLE} {name}" for name in missing)
-    lines.extend(f"add rule ip {TABLE} {name} {line}" for name in missing for line in program.chains[name])
-    return lines
-
-
-def _turned_ports(router: Namespace, ports: Mapping[str, Mapping[str, str]]) -> list[str]:
-    lines = []
+def _turns(router: Namespace, ports: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Each port from the chain that judged it to the one that shall."""
     for port_map, wanted in ports.items():
         present = _ports(router, port_map)
-        gone = [port for port, chain in present.items() if wanted.get(port) != chain]
-        come = [f"{port} : goto {chain}" for port, chain in wanted.items() if present.get(port) != chain]
-        if gone:
-            lines.append(f"delete element ip {TABLE} {port_map} {{ {', '.join(gone)} }}")
-        if come:
-            lines.append(f"add element ip {TABLE} {port_map} {{ {', '.join(come)} }}")
-    return lines
+        for port in sorted(present.keys() | wanted.keys()):
+            lines = []
+            if port in present and present[port] != wanted.get(port):
+                lines.append(f"delete element ip {TABLE} {port_map} {{ {port} }}")
+            if port in wanted and present.get(port) != wanted[port]:
+                lines.append(f"add element ip {TABLE} {port_map} {{ {port} : goto {wanted[port]} }}")
+            if lines:
+                yield "\n".join(lines)
 
 
 def _ports(router: Namespace, port_map: str) -> dict[str, str]:
@@ -128,19 +131,15 @@ def _ports(router: Namespace, port_map: str) -> dict[str, str]:
     return found
 
 
-def _removal(router: Namespace, surplus: list[str]) -> list[str]:
+def _removals(router: Namespace, surplus: Iterable[str]) -> list[str]:
     """Chains of bindings first, as they refer to those of rule sets, and those to counters."""
     pairs = [name for name in surplus if name.startswith(rendering.PAIRS)]
     sets = [name for name in surplus if name.startswith(rendering.SETS)]
-    if not sets:
-        return _deletes("chain", pairs)
-    counters = [name for name in _counters(router) if name.startswith(_owners(sets))]
+    # A set's own name first: what is half removed must not look complete.
+    sets.sort(key=lambda name: name.count("."))
+    owners = tuple(f"{name}." for name in sets)
+    counters = [name for name in _counters(router) if name.startswith(owners)] if sets else []
     return [*_deletes("chain", pairs), *_deletes("chain", sets), *_deletes("counter", counters)]
-
-
-def _owners(names: list[str]) -> tuple[str, ...]:
-    """How the counters of the rule sets behind these chains begin."""
-    return tuple({f"{name.rpartition('.')[0]}." for name in names})
 
 
 def _counters(router: Namespace) -> list[str]:

@@ -10,11 +10,16 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ringfence.desired.state import Router, Workload
+from ringfence.drivers.linux.folders import slug
+
 ITEM, FINGERPRINT, ENDPOINT, PORT = "RINGFENCE_ITEM", "RINGFENCE_FINGERPRINT", "RINGFENCE_ENDPOINT", "RINGFENCE_PORT"
+GROUP = "RINGFENCE_GROUP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever."""
+    """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group."""
 
     pid: int
     started: int
@@ -43,6 +48,7 @@ class Supervisor:
     fingerprint: str
     endpoint: str
     port: int
+    group: str
     status: Status
 
     def signal(self, number: signal.Signals) -> None:
@@ -77,9 +83,15 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def stamps(key: str, fingerprint: str, endpoint: str, port: int) -> dict[str, str]:
+def stamps(item: Workload | Router, group: str) -> dict[str, str]:
     """The environment of a supervisor."""
-    return {ITEM: key, FINGERPRINT: fingerprint, ENDPOINT: endpoint, PORT: str(port), "PATH": "/usr/bin:/bin"}
+    marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(item.port), GROUP: group}
+    return {**marks, "PATH": "/usr/bin:/bin"}
+
+
+def new_group(key: str) -> str:
+    """A name for a control group that no other start of the same item has: the one before removes its own when it ends."""
+    return f"{slug(key)}-{time.monotonic_ns():x}"
 
 
 def scan(status_folder: Path, prefix: str) -> dict[str, list[Supervisor]]:
@@ -91,6 +103,11 @@ def scan(status_folder: Path, prefix: str) -> dict[str, list[Supervisor]]:
     for supervisors in found.values():
         supervisors.sort(key=lambda s: (s.started, s.pid), reverse=True)
     return found
+
+
+def groups(status_folder: Path) -> frozenset[str]:
+    """The control groups that are in use."""
+    return frozenset(s.group for supervisors in scan(status_folder, "").values() for s in supervisors)
 
 
 def sweep(status_folder: Path) -> None:
@@ -108,6 +125,7 @@ def _supervisor(pid: int, started: int, values: Mapping[str, str], folder: Path)
         fingerprint=values.get(FINGERPRINT, ""),
         endpoint=values.get(ENDPOINT, ""),
         port=int(values.get(PORT, "0")),
+        group=values.get(GROUP, ""),
         status=_status(folder / f"{pid}.json", values[ITEM]),
     )
 

@@ -40,12 +40,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a filter needs in a table: chains and their lines, counters and their labels, elements of the three port maps.
+    """What a filter needs in a table.
 
-    Chains of rule sets come before the chains of bindings, which jump to them.
+    sets: for each rule set its chains and their lines. pairs: the chains of bindings, which jump to those.
+    counters: what each counts. ports: elements of the three port maps.
     """
 
-    chains: Mapping[str, tuple[str, ...]]
+    sets: Mapping[str, Mapping[str, tuple[str, ...]]]
+    pairs: Mapping[str, tuple[str, ...]]
     counters: Mapping[str, Label]
     ports: Mapping[str, Mapping[str, str]]
 
@@ -68,19 +70,19 @@ _SIDES = (_OUT, _IN, _FLOATING)
 
 def render(item: Filter) -> Program:
     """Raises Unenforceable."""
-    bodies: dict[str, tuple[str, ...]] = {}
     counters: dict[str, Label] = {}
-    names = {}
+    names = {rule_set.name: f"{SETS}{rule_set.name}.{_digest(repr(rule_set))}" for rule_set in item.rule_sets}
+    sets = {}
     for rule_set in item.rule_sets:
-        names[rule_set.name] = f"{SETS}{rule_set.name}.{_digest(repr(rule_set))}"
-        for side in _SIDES:
-            bodies[f"{names[rule_set.name]}.{side.letter}"] = _rules(rule_set, names[rule_set.name], side, counters)
+        name = names[rule_set.name]
+        sets[name] = {f"{name}.{side.letter}": _rules(rule_set, name, side, counters) for side in _SIDES}
+    pairs: dict[str, tuple[str, ...]] = {}
     ports: dict[str, dict[str, str]] = {side.port_map: {} for side in _SIDES}
     for binding, side in itertools.product(item.bindings, _SIDES):
         chain, body = _binding(binding, names, side)
-        bodies[chain] = body
+        pairs[chain] = body
         ports[side.port_map][links.port_name(binding.address)] = chain
-    return Program(bodies, counters, ports)
+    return Program(sets, pairs, counters, ports)
 
 
 def _rules(rule_set: RuleSet, chain: str, side: _Side, counters: dict[str, Label]) -> tuple[str, ...]:

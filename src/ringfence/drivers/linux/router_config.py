@@ -41,9 +41,11 @@ defaults
     log global
     option dontlognull
     option redispatch 1
-    retries 3
+    retries 2
     retry-on conn-failure
     timeout connect 2s
+    # A TCP connect, which succeeds while a script computes, and fails when its process is gone.
+    default-server check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1
     timeout client 60s
     timeout http-request 15s
     timeout http-keep-alive 240s

@@ -47,11 +47,6 @@ class Routers:
         found = processes.scan(self._folders.statuses, PREFIX)
         return {key: self._observed(key, supervisors[0]) for key, supervisors in found.items()}
 
-    def groups(self) -> frozenset[str]:
-        """The control groups that are in use."""
-        found = processes.scan(self._folders.statuses, PREFIX)
-        return frozenset(_group(s.key, s.endpoint) for supervisors in found.values() for s in supervisors)
-
     def running(self, key: Key) -> bool:
         """Whether `put` would change a running process instead of starting one."""
         return any(not processes.going(s, self._namespace) for s in processes.scan(self._folders.statuses, key).get(key, []))
@@ -95,8 +90,9 @@ class Routers:
         for supervisor in others:
             supervisor.signal(signal.SIGTERM)
         self._publish(item.key, folder)
-        spec = self._spec(item, network, others[0].pid if others else 0)
-        run.launch(spec, processes.stamps(item.key, item.fingerprint, item.endpoint, item.port))
+        group = processes.new_group(item.key)
+        spec = self._spec(item, network, group, others[0].pid if others else 0)
+        run.launch(spec, processes.stamps(item, group))
 
     def _change(self, item: Router, rendered: Rendered, folder: Path, supervisor: Supervisor) -> None:
         control = self._control(item.key)
@@ -132,7 +128,7 @@ class Routers:
         for path in folder.iterdir():
             path.rename(place / path.name)
 
-    def _spec(self, item: Router, network: str, after: int) -> LaunchSpec:
+    def _spec(self, item: Router, network: str, group: str, after: int) -> LaunchSpec:
         name = slug(item.key)
         folder = self._folder(item.key)
         sockets = folder / "sockets"
@@ -154,7 +150,7 @@ class Routers:
             files=cell_view.settings(name[:63], ""),
             scratch={"/tmp": _SCRATCH_MB},
             root=str(self._folders.cell),
-            groups=self._cgroups.make(_group(item.key, item.endpoint), limits),
+            groups=self._cgroups.make(group, limits),
             log=str(self._folders.log(item.key)),
             status=str(self._folders.statuses),
             processes=0 if self._cgroups.enforced else _PROCESSES,
@@ -179,10 +175,6 @@ def _program() -> str:
     if found is None:
         raise RouterError("haproxy is not installed; install it: apt-get install haproxy")
     return os.path.realpath(found)
-
-
-def _group(key: Key, endpoint: Key) -> str:
-    return f"{slug(key)}-{slug(endpoint)}"
 
 
 def _until(done: Callable[[], bool], fault: str) -> None:

@@ -60,11 +60,6 @@ class Workloads:
         ready = self._prober.ready(running, _PATIENCE_S)
         return {key: self._observed(supervisor, _life(supervisor) in ready) for key, supervisor in newest.items()}
 
-    def groups(self) -> frozenset[str]:
-        """The control groups that are in use."""
-        found = processes.scan(self._folders.statuses, PREFIX)
-        return frozenset(_group(s.key, s.fingerprint) for supervisors in found.values() for s in supervisors)
-
     def put(self, item: Workload) -> Failure | None:
         """Start it; one that runs under this key with other content is told to stop, and outlived."""
         others = processes.scan(self._folders.statuses, item.key).get(item.key, [])
@@ -73,8 +68,9 @@ class Workloads:
         for supervisor in others:
             supervisor.signal(signal.SIGTERM)
         try:
-            spec = self._spec(item, others[0].pid if others else 0)
-            run.launch(spec, processes.stamps(item.key, item.fingerprint, item.endpoint, item.port))
+            group = processes.new_group(item.key)
+            spec = self._spec(item, group, others[0].pid if others else 0)
+            run.launch(spec, processes.stamps(item, group))
         except KeyError:
             return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
         except (CgroupError, environments.NotBuilt, run.LaunchError) as error:
@@ -106,7 +102,7 @@ class Workloads:
         text = tail(self._folders.log(supervisor.key), 16384)
         return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status, text))
 
-    def _spec(self, item: Workload, after: int) -> LaunchSpec:
+    def _spec(self, item: Workload, group: str, after: int) -> LaunchSpec:
         environment = environments.find(self._folders.environments, item.environment)
         name = slug(item.key)
         binds, links = cell_view.system()
@@ -128,7 +124,7 @@ class Workloads:
             files=cell_view.settings(name[:63], item.nameserver),
             scratch={"/tmp": _SCRATCH_MB, "/dev/shm": _SHARED_MB},
             root=str(self._folders.cell),
-            groups=self._cgroups.make(_group(item.key, item.fingerprint), limits),
+            groups=self._cgroups.make(group, limits),
             log=str(self._folders.log(item.key)),
             status=str(self._folders.statuses),
             data_bytes=0 if limited else (item.memory_mb + _OVERHEAD_MB) * 1024 * 1024,
@@ -139,10 +135,6 @@ class Workloads:
 
 def _life(supervisor: Supervisor) -> Life:
     return supervisor.pid, supervisor.started, supervisor.status.attempts
-
-
-def _group(key: Key, fingerprint: str) -> str:
-    return f"{slug(key)}-{fingerprint}"
 
 
 def _variables(item: Workload, environment: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Names, places and parents: what holds for resources of every type.
+"""Names and places: what holds for resources of every type. Parents and preconditions are the engine's.
 
 Sources: Azure's naming rules and restrictions for resources; RULES.md sections 2.1 and 5.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, errors, group, ml, monitor, network, registry, serving, storage
-from ringfence.model.resource import ProvisioningState, region_of
+from ringfence.model.resource import region_of
 from ringfence.policy import tags
 from ringfence.policy.admission.case import Case, Finding
 
@@ -60,7 +60,9 @@ _NAMES: Mapping[str, _Naming] = {
         "It has 3 to 24 letters, digits and single hyphens, begins with a letter and ends with a letter or digit.",
     ),
     registry.REGISTRY: _naming(r"[A-Za-z0-9]{5,50}", "InvalidResourceName", "It has 5 to 50 letters and digits."),
-    monitor.COMPONENT: _naming(r".{0,259}[^.\s]", "InvalidResourceName", "It has 1 to 260 characters and does not end with a period."),
+    monitor.COMPONENT: _naming(
+        r".{0,259}[^.\s]", "InvalidResourceName", "It has 1 to 260 characters and does not end with a period."
+    ),
     ml.WORKSPACE: _naming(
         r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}",
         "InvalidWorkspaceName",
@@ -115,38 +117,6 @@ def name_is_free(case: Case) -> Iterator[Finding]:
         yield errors.Conflict(code, wording.format(name=case.new.id.name), target="name")
 
 
-def parent_exists(case: Case) -> Iterator[Finding]:
-    """A resource needs its group, and a child its parent; neither may be on its way out."""
-    if case.new.id.group is None or case.new.type == group.GROUP:
-        return
-    holder = case.snapshot.get(case.new.id.group_id)
-    if holder is None:
-        yield errors.NotFound("ResourceGroupNotFound", f"Resource group '{case.new.id.group}' could not be found.")
-        return
-    if holder.state is ProvisioningState.DELETING:
-        message = f"The resource group '{holder.id.name}' is in deprovisioning state and cannot perform this operation."
-        yield errors.Conflict("ResourceGroupBeingDeleted", message)
-        return
-    parent = case.new.id.parent
-    while parent.type.lower() in _UNSTORED:
-        parent = parent.parent
-    found = case.snapshot.get(parent)
-    if found is None:
-        yield errors.NotFound(
-            "ParentResourceNotFound",
-            f"Failed to perform 'write' on resource(s) of type '{'/'.join(case.new.id.types)}', because the parent resource "
-            f"'{parent}' could not be found.",
-        )
-    elif found.state is ProvisioningState.DELETING:
-        yield errors.Conflict("ParentResourceBeingDeleted", f"The parent resource '{parent}' is being deleted.")
-
-
-#: Types that stand in ids and are not stored: models and environments are their versions.
-_UNSTORED = frozenset(
-    {"microsoft.machinelearningservices/workspaces/models", "microsoft.machinelearningservices/workspaces/environments"}
-)
-
-
 def location_is_known(case: Case) -> Iterator[Finding]:
     """Top-level resources are at a location of the public cloud."""
     nested = len(case.new.id.types) > 1
@@ -162,22 +132,4 @@ def location_is_known(case: Case) -> Iterator[Finding]:
         yield problem
 
 
-def location_stays(case: Case) -> Iterator[Finding]:
-    """Nothing moves to another location."""
-    old = case.old
-    if old is None or old.location is None or case.new.location is None or region_of(old.location) == region_of(case.new.location):
-        return
-    name, here, there = old.id.name, region_of(old.location), region_of(case.new.location)
-    if case.new.type == group.GROUP:
-        message = f"Invalid resource group location '{there}'. The Resource group already exists in location '{here}'."
-        yield errors.Conflict("InvalidResourceGroupLocation", message, target="location")
-        return
-    yield errors.Conflict(
-        "InvalidResourceLocation",
-        f"The resource '{name}' already exists in location '{here}' in resource group '{old.id.group}'. A resource with the same "
-        f"name cannot be created in location '{there}'. Please select a new resource name.",
-        target="location",
-    )
-
-
-RULES = (name_is_allowed, names_above_are_allowed, parent_exists, location_is_known, location_stays, name_is_free)
+RULES = (name_is_allowed, names_above_are_allowed, location_is_known, name_is_free)

@@ -14,9 +14,7 @@ from ringfence.policy import links
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
 
 #: Never part of a network (RULES.md section 1).
-FORBIDDEN = tuple(
-    map(IPv4Network, ("224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32"))
-)
+FORBIDDEN = tuple(map(IPv4Network, ("224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32")))
 #: Where Ringfence's own public addresses are.
 _PUBLIC = IPv4Network("198.18.0.0/15")
 _POLICIES = frozenset({"enabled", "disabled", "networksecuritygroupenabled", "routetableenabled"})
@@ -91,9 +89,8 @@ def address_space_is_allowed(case: Case) -> Iterator[Finding]:
         target = f"properties.addressSpace.addressPrefixes[{number}]"
         reserved = next((f for f in FORBIDDEN if f.overlaps(prefix)), None)
         if reserved is not None:
-            yield errors.Invalid(
-                "AddressPrefixNotAllowed", f"The address prefix {prefix} overlaps {reserved}, which no network may use.", target=target
-            )
+            message = f"The address prefix {prefix} overlaps {reserved}, which no network may use."
+            yield errors.Invalid("AddressPrefixNotAllowed", message, target=target)
         if prefix.overlaps(_PUBLIC):
             yield unsupported(f"the address prefix {prefix}: {_PUBLIC} holds its public addresses", target, "Use another prefix.")
         if not 8 <= prefix.prefixlen <= 29:
@@ -161,8 +158,8 @@ def _outside(child: Resource, parent: Resource) -> errors.Invalid:
     assert isinstance(child.properties, network.Subnet) and isinstance(parent.properties, network.VirtualNetwork)
     return errors.Invalid(
         "NetcfgInvalidSubnet",
-        f"Subnet '{child.id.name}' is not valid in virtual network '{parent.id.name}'. Its range {child.properties.prefix} is outside "
-        f"of the network's {', '.join(parent.properties.prefixes)}.",
+        f"Subnet '{child.id.name}' is not valid in virtual network '{parent.id.name}'. "
+        f"Its range {child.properties.prefix} is outside of the network's {', '.join(parent.properties.prefixes)}.",
         target=str(child.id),
     )
 
@@ -177,8 +174,8 @@ def subnets_do_not_overlap(case: Case) -> Iterator[Finding]:
         if other is not None and other.overlaps(prefix):
             yield errors.Invalid(
                 "NetcfgSubnetRangesOverlap",
-                f"Subnet '{case.new.id.name}' is not valid because its IP address range overlaps with that of an existing subnet in "
-                f"virtual network '{case.new.id.parent.name}': {prefix} and '{sibling.id.name}', {other}.",
+                f"Subnet '{case.new.id.name}' is not valid because its IP address range overlaps with that of an existing "
+                f"subnet in virtual network '{case.new.id.parent.name}': {prefix} and '{sibling.id.name}', {other}.",
                 target=str(case.new.id),
             )
 
@@ -204,8 +201,8 @@ def subnet_in_use_keeps_its_delegation(case: Case) -> Iterator[Finding]:
     if before != after and _users(case):
         yield errors.Invalid(
             "SubnetDelegationsCannotChangeWhenSubnetUsedByResource",
-            f"Delegations of subnet {case.new.id} cannot be changed from [{', '.join(before)}] to [{', '.join(after)}] because it is "
-            f"being used by the resource {_users(case)[0]}.",
+            f"Delegations of subnet {case.new.id} cannot be changed from [{', '.join(before)}] to [{', '.join(after)}] because "
+            f"it is being used by the resource {_users(case)[0]}.",
             target="properties.delegations",
         )
 
@@ -222,8 +219,8 @@ def subnet_is_clear_of_clusters(case: Case) -> Iterator[Finding]:
     for user, range_ in _service_ranges(case):
         if range_.overlaps(prefix):
             yield Advice(
-                f"Subnet '{case.new.id.name}' ({prefix}) overlaps the service range {range_} of the cluster '{user.id.name}': its pods "
-                "will not reach the overlapping addresses."
+                f"Subnet '{case.new.id.name}' ({prefix}) overlaps the service range {range_} of the cluster "
+                f"'{user.id.name}': its pods will not reach the overlapping addresses."
             )
 
 

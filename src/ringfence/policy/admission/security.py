@@ -37,8 +37,8 @@ def parameters_are_complete(case: Case) -> Iterator[Finding]:
         elif not one and not many:
             yield errors.Invalid(
                 "SecurityRuleParametersMissing",
-                f"Required security rule parameters are missing for security rule with Id: {case.new.id}. Security rule must specify "
-                f"{name}s or {name}.",
+                f"Required security rule parameters are missing for security rule with Id: {case.new.id}. "
+                f"Security rule must specify {name}s or {name}.",
                 target=f"properties.{_camel(name)}",
             )
 
@@ -112,8 +112,8 @@ def priority_is_free(case: Case) -> Iterator[Finding]:
         if (other.priority, other.direction) == (rule(case).priority, rule(case).direction):
             yield errors.Invalid(
                 "SecurityRuleConflict",
-                f"Security rule {case.new.id.name} conflicts with rule {sibling.id.name}. Rules cannot have the same Priority and "
-                "Direction. To learn more, see aka.ms/nsgrules.",
+                f"Security rule {case.new.id.name} conflicts with rule {sibling.id.name}. Rules cannot have the same Priority "
+                "and Direction. To learn more, see aka.ms/nsgrules.",
                 target="properties.priority",
             )
     if len(siblings) > _MOST_RULES:
@@ -128,8 +128,8 @@ def lists_hold_prefixes_only(case: Case) -> Iterator[Finding]:
         if len(given) > 1 and wrong is not None:
             yield errors.Invalid(
                 "SecurityRuleParameterContainsUnsupportedValue",
-                f"Security rule parameter {name} for rule with Id {case.new.id} cannot specify existing VIRTUALNETWORK, INTERNET, "
-                f"AZURELOADBALANCER, '*' or system tags. Unsupported value used: {wrong}.",
+                f"Security rule parameter {name} for rule with Id {case.new.id} cannot specify existing VIRTUALNETWORK, "
+                f"INTERNET, AZURELOADBALANCER, '*' or system tags. Unsupported value used: {wrong}.",
                 target=f"properties.{_camel(name)}es",
             )
 
@@ -142,7 +142,8 @@ def ports_fit_the_protocol(case: Case) -> Iterator[Finding]:
     if rules.ports(written.source_ports) or rules.ports(written.destination_ports):
         yield errors.Invalid(
             "SecurityRuleInvalidPortRange",
-            f"Security rule {case.new.id.name} has the protocol {written.protocol.value}, which has no ports. Use '*' for both ranges.",
+            f"Security rule {case.new.id.name} has the protocol {written.protocol.value}, which has no ports. "
+            "Use '*' for both ranges.",
             target="properties.destinationPortRange",
         )
 
@@ -153,7 +154,8 @@ def rule_is_enforceable(case: Case) -> Iterator[Finding]:
     if written.source_application_security_groups or written.destination_application_security_groups:
         yield unsupported("application security groups", "properties", "Use address prefixes.")
     if written.description is not None and len(written.description) > 140:
-        message = f"The description of security rule {case.new.id.name} has {len(written.description)} characters; 140 are allowed."
+        length = len(written.description)
+        message = f"The description of security rule {case.new.id.name} has {length} characters; 140 are allowed."
         yield errors.Invalid("InvalidRequestFormat", message, target="properties.description")
 
 

@@ -1,0 +1,96 @@
+"""Documents: what GET shows of a resource, by type. The envelope is here; `network`, `ml` and `plain` fill in properties.
+
+A document is computed from a snapshot: what was asked for, and what follows from it
+(addresses, host names, default rules, children). Reading bodies is `wire`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ringfence.api.arm import ml, network, plain
+from ringfence.model import access, compute, errors, monitor, registry, storage
+from ringfence.model import ml as ml_nouns
+from ringfence.model import network as network_nouns
+from ringfence.model.resource import Resource, Snapshot
+
+Document = dict[str, Any]
+
+#: By lower-case type: properties beside those that were asked for.
+_ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
+    network_nouns.VIRTUAL_NETWORK: network.of_virtual_network,
+    network_nouns.SUBNET: network.of_subnet,
+    network_nouns.SECURITY_GROUP: network.of_security_group,
+    network_nouns.INTERFACE: network.of_interface,
+    compute.MANAGED_CLUSTER: plain.of_managed_cluster,
+    storage.STORAGE_ACCOUNT: plain.of_storage_account,
+    access.VAULT: plain.of_vault,
+    monitor.COMPONENT: plain.of_component,
+    registry.REGISTRY: plain.of_registry,
+    ml_nouns.WORKSPACE: ml.of_workspace,
+    ml_nouns.COMPUTE: ml.of_compute,
+}
+
+
+def document(
+    snapshot: Snapshot, resource: Resource, *, tenant: str | None = None, failure: errors.Problem | None = None
+) -> Document:
+    """The whole document. tenant: of the subscription; failure: why the last operation on it failed."""
+    shown = resource.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
+    added = _ADDED.get(resource.type)
+    if added is not None:
+        shown |= added(snapshot, resource)
+    shown["provisioningState"] = resource.state.value
+    if resource.type == ml_nouns.COMPUTE:
+        shown["provisioningErrors"] = ml.provisioning_errors(failure)
+    return envelope(resource, tenant) | {"properties": shown}
+
+
+def compute_document(snapshot: Snapshot, resource: Resource, failure: errors.Problem | None = None) -> Document:
+    """An AML compute, with every field that `azureml-core` reads (contract section 5.2)."""
+    return document(snapshot, resource, failure=failure)
+
+
+def workspace_document(snapshot: Snapshot, resource: Resource, tenant: str | None = None) -> Document:
+    """An AML workspace (contract section 3.1)."""
+    return document(snapshot, resource, tenant=tenant)
+
+
+def summary(resource: Resource, tenant: str | None = None) -> Document:
+    """What lists of resources of several types show: the envelope without properties and etag."""
+    return {name: value for name, value in envelope(resource, tenant).items() if name != "etag"}
+
+
+def envelope(resource: Resource, tenant: str | None) -> Document:
+    """Everything but `properties`."""
+    found: Document = {"id": str(resource.id), "name": resource.id.name, "type": resource.id.type}
+    if resource.location is not None:
+        found["location"] = resource.location
+    if resource.location is not None or resource.tags:
+        found["tags"] = dict(resource.tags)
+    for name, value in (("sku", resource.sku), ("kind", resource.kind), ("identity", _identity(resource, tenant))):
+        if value is not None:
+            found[name] = value
+    if resource.type.startswith("microsoft.network/"):
+        found["etag"] = etag(resource)
+    if resource.managed_by is not None:
+        found["managedBy"] = resource.managed_by
+    return found
+
+
+def etag(resource: Resource) -> str:
+    """As it stands in headers and documents."""
+    return f'W/"{resource.etag}"'
+
+
+def _identity(resource: Resource, tenant: str | None) -> Document | None:
+    """A system-assigned identity is the resource's own; its principal lives and dies with it."""
+    if resource.identity is None:
+        return None
+    identity = dict(resource.identity)
+    if "systemassigned" in str(identity.get("type", "")).lower().replace(" ", ""):
+        identity = {"principalId": resource.guid("principal"), **identity}
+        if tenant is not None:
+            identity["tenantId"] = tenant
+    return identity

@@ -1,0 +1,57 @@
+"""What documents of plain resources show beside what was asked for: endpoints and the like that clients read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ringfence.model import compute
+from ringfence.model.resource import Resource, Snapshot
+from ringfence.policy import names
+
+
+def of_managed_cluster(_: Snapshot, cluster: Resource) -> Mapping[str, Any]:
+    assert isinstance(cluster.properties, compute.ManagedCluster)
+    pools = [
+        {
+            **pool.model_dump(mode="json", by_alias=True),
+            "provisioningState": cluster.state.value,
+            "powerState": {"code": "Running"},
+            "currentOrchestratorVersion": pool.orchestrator_version,
+        }
+        for pool in cluster.properties.agent_pool_profiles
+    ]
+    return {
+        "agentPoolProfiles": pools,
+        "currentKubernetesVersion": cluster.properties.kubernetes_version,
+        "powerState": {"code": "Running"},
+        "maxAgentPools": 100,
+    }
+
+
+def of_storage_account(_: Snapshot, account: Resource) -> Mapping[str, Any]:
+    return {
+        "primaryEndpoints": {"blob": f"https://{names.blob_host(account.id.name)}/"},
+        "primaryLocation": account.region,
+        "statusOfPrimary": "available",
+        "creationTime": account.created_at.isoformat(),
+    }
+
+
+def of_vault(_: Snapshot, vault: Resource) -> Mapping[str, Any]:
+    return {"vaultUri": f"https://{vault.id.name.lower()}.vault.azure.net/"}
+
+
+def of_component(_: Snapshot, component: Resource) -> Mapping[str, Any]:
+    key = component.guid("instrumentation")
+    return {
+        "AppId": component.guid("application"),
+        "ApplicationId": component.id.name,
+        "InstrumentationKey": key,
+        "ConnectionString": f"InstrumentationKey={key}",
+        "CreationDate": component.created_at.isoformat(),
+    }
+
+
+def of_registry(_: Snapshot, registry: Resource) -> Mapping[str, Any]:
+    return {"loginServer": f"{registry.id.name.lower()}.azurecr.io", "creationDate": registry.created_at.isoformat()}

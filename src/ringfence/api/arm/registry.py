@@ -1,0 +1,112 @@
+"""One row per resource type that Resource Manager shows: spelling, verbs, how long it takes, inline children.
+
+Handlers are generic; what a type holds is its model, what it allows is admission, which
+resources it refers to (and the action that a reference needs) is `policy.links`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ringfence.model import network
+from ringfence.model.ids import GROUP_TYPE, ResourceId
+
+_ALL = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
+_CHILD = _ALL - {"PATCH"}
+_READ = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Children that a parent's document shows, and that a PUT of the parent replaces: property, and type segment below the parent."""
+
+    property: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """type: in Azure's spelling. located: whether it has a location of its own.
+
+    always_async: every write answers with an operation to poll, even when it has ended by then.
+    tags_only: what a PATCH may change. versions: the api-versions that the list of providers names; any is served.
+    operations: the segment of the operation's URL. actions: names of POST actions.
+    """
+
+    type: str
+    verbs: frozenset[str] = _ALL
+    located: bool = True
+    always_async: bool = False
+    tags_only: bool = False
+    inline: Inline | None = None
+    versions: tuple[str, ...] = ()
+    operations: str = "operationStatuses"
+    actions: frozenset[str] = frozenset()
+
+    @property
+    def provider(self) -> str:
+        return self.type.partition("/")[0]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The type's segments, `("virtualNetworks", "subnets")`."""
+        return tuple(self.type.split("/")[1:])
+
+
+_NETWORK = ("2024-07-01", "2024-05-01", "2024-01-01", "2023-11-01", "2023-09-01", "2022-05-01", "2022-01-01")
+_ML = ("2025-06-01", "2024-10-01", "2024-04-01", "2023-10-01", "2022-05-01", "2021-01-01", "2020-02-02", "2020-01-01")
+
+
+def _network_row(type: str, *, inline: Inline | None = None) -> Row:
+    nested = type.count("/") > 1
+    return Row(
+        type=type,
+        verbs=_CHILD if nested else _ALL,
+        located=not nested,
+        tags_only=True,
+        inline=inline,
+        versions=_NETWORK,
+        operations="operations",
+    )
+
+
+_ROWS = (
+    Row(type=GROUP_TYPE, versions=("2024-11-01", "2024-03-01", "2021-04-01", "2019-10-01")),
+    _network_row("Microsoft.Network/virtualNetworks", inline=Inline(*network.INLINE[network.VIRTUAL_NETWORK])),
+    _network_row("Microsoft.Network/virtualNetworks/subnets"),
+    _network_row("Microsoft.Network/networkSecurityGroups", inline=Inline(*network.INLINE[network.SECURITY_GROUP])),
+    _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
+    _network_row("Microsoft.Network/networkInterfaces"),
+    Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
+    Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
+    Row(type="Microsoft.KeyVault/vaults", versions=("2024-11-01", "2023-07-01", "2019-09-01")),
+    Row(type="Microsoft.Insights/components", versions=("2020-02-02", "2015-05-01")),
+    Row(type="Microsoft.ContainerRegistry/registries", versions=("2023-07-01", "2019-05-01")),
+    Row(type="Microsoft.MachineLearningServices/workspaces", versions=_ML, operations="workspaceOperationsStatus"),
+    Row(
+        type="Microsoft.MachineLearningServices/workspaces/computes",
+        always_async=True,
+        versions=_ML,
+        operations="computeOperationsStatus",
+        actions=frozenset({"listkeys"}),
+    ),
+)  # fmt: skip
+
+#: By lower-case type.
+ROWS: Mapping[str, Row] = {row.type.lower(): row for row in _ROWS}
+#: Namespaces in Azure's spelling, by their lower-case name.
+PROVIDERS: Mapping[str, str] = {row.provider.lower(): row.provider for row in _ROWS}
+
+
+def spelled(id: ResourceId) -> ResourceId:
+    """The id with provider and types in Azure's spelling; of types without a row as it is."""
+    row = ROWS.get(id.type.lower())
+    if row is None or id.provider is None:
+        return id
+    return ResourceId(id.subscription, id.group, row.provider, row.kinds, id.names)
+
+
+def rows_of(provider: str) -> tuple[Row, ...]:
+    """The types of one namespace, in any casing."""
+    return tuple(row for row in _ROWS if row.provider.lower() == provider.lower())

@@ -1,0 +1,111 @@
+"""References: targets that have to exist, in the right place, and what may not go because something refers to it.
+
+Sources: RULES.md sections 1, 4.1, 7 and 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ringfence.model import errors, ml, network, serving
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import companions, links
+from ringfence.policy.admission.case import Case, Finding
+
+_SAME_REGION = frozenset({network.VIRTUAL_NETWORK, network.SUBNET, network.SECURITY_GROUP})
+
+
+def targets_exist(case: Case) -> Iterator[Finding]:
+    """Every resource that is referred to exists, in the same subscription and region, and stays."""
+    for link in links.links(case.new):
+        found = case.snapshot.get(link.target)
+        if found is None or found.state is ProvisioningState.DELETING:
+            yield _missing(case.new, link)
+        elif _apart(case.snapshot, case.new, found):
+            yield errors.Invalid(
+                "InvalidResourceReference",
+                f"Resource {found.id} referenced by resource {case.new.id} was not found in its subscription and region "
+                f"'{_region(case.snapshot, case.new)}'. Please make sure that both resources are in the same region.",
+                target=link.field,
+            )
+
+
+def _missing(resource: Resource, link: links.Link) -> errors.Invalid:
+    """A missing subnet is described by its network and group, because that is where it is looked for."""
+    where = ""
+    if link.target.type.lower() == network.SUBNET:
+        where = (
+            f" There is no subnet '{link.target.name}' in the virtual network '{link.target.parent.name}' of the resource group "
+            f"'{link.target.group}'."
+        )
+    return errors.Invalid(
+        "InvalidResourceReference",
+        f"Resource {link.target} referenced by resource {resource.id} was not found. Please make sure that the referenced "
+        f"resource exists, and that both resources are in the same region.{where}",
+        target=link.field,
+    )
+
+
+def _apart(snapshot: Snapshot, resource: Resource, target: Resource) -> bool:
+    if target.type not in _SAME_REGION:
+        return False
+    same = target.id.subscription.lower() == resource.id.subscription.lower()
+    return not same or _region(snapshot, target) != _region(snapshot, resource)
+
+
+def _region(snapshot: Snapshot, resource: Resource) -> str:
+    """A subnet is where its network is; a cluster where its compute says."""
+    if resource.type == ml.COMPUTE:
+        return companions.region(resource)
+    if resource.type == network.SUBNET:
+        parent = snapshot.get(resource.id.parent)
+        return parent.region if parent is not None else ""
+    return resource.region
+
+
+#: What is said when a resource of a type cannot go, by lower-case type.
+_IN_USE: Mapping[str, tuple[str, str]] = {
+    network.SUBNET: (
+        "InUseSubnetCannotBeDeleted",
+        "Subnet {name} is in use by {first} and cannot be deleted. In order to delete the subnet, delete all the resources "
+        "within the subnet. See aka.ms/deletesubnet.",
+    ),
+    network.SECURITY_GROUP: (
+        "InUseNetworkSecurityGroupCannotBeDeleted",
+        "Network security group {id} cannot be deleted because it is in use by the following resources: {all}. In order to "
+        "delete the Network security group, remove the association with the resource(s). See aka.ms/deletensg.",
+    ),
+    ml.COMPUTE: (
+        "ComputeInUse",
+        "The compute '{name}' cannot be deleted because these services run on it: {all}. Delete the services first.",
+    ),
+    serving.MODEL_VERSION: (
+        "ModelInUse",
+        "The model {id} cannot be deleted because these services use it: {all}. Delete or update the services first.",
+    ),
+    serving.ASSET: ("AssetInUse", "The asset '{name}' cannot be deleted because these models refer to it: {all}."),
+}
+
+
+def nobody_uses(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Problem]:
+    """What is in use stays. Users that are on their way out do not count."""
+    if resource.type not in _IN_USE:
+        return
+    found = sorted({str(user.id) for user, _ in links.users(snapshot, frozenset({resource.key}))})
+    if found:
+        code, wording = _IN_USE[resource.type]
+        message = wording.format(name=resource.id.name, id=resource.id, first=found[0], all=", ".join(found))
+        of_network = resource.type in (network.SUBNET, network.SECURITY_GROUP)
+        yield (errors.Invalid if of_network else errors.Conflict)(code, message, target=str(resource.id))
+
+
+def cluster_keeps_its_own(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Problem]:
+    """What a cluster made for itself goes with the cluster, and not before."""
+    owner = snapshot.get(resource.managed_by) if resource.managed_by else None
+    if owner is not None and owner.type == ml.COMPUTE and owner.state is not ProvisioningState.DELETING:
+        yield errors.Forbidden(
+            "DenyAssignmentAuthorizationFailed",
+            f"The resource {resource.id} belongs to the cluster of the compute '{owner.id.name}' and goes with it. "
+            f"Delete the compute {owner.id}.",
+            target=str(resource.id),
+        )

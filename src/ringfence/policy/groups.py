@@ -1,0 +1,86 @@
+"""Which rules hold at a place: the group on its subnet and the one on its interface.
+
+Proof (`reach`) and enforcement (`desired.network`) both ask here. What the rules say is in `rules`;
+those that AKS keeps for its own interfaces are in `clusters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network
+
+from ringfence.model import network
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import Resource, Snapshot
+from ringfence.policy import clusters, companions, places, rules
+from ringfence.policy.places import Kind, Place
+
+Space = tuple[IPv4Network, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """A network security group as one network sees it. id: lower-case. owners: keys of the resources that have a say in it."""
+
+    id: str
+    rules: rules.Rules
+    owners: tuple[str, ...]
+
+
+def space_of(vnet: Resource) -> Space:
+    """The address space of a virtual network."""
+    assert isinstance(vnet.properties, network.VirtualNetwork)
+    return tuple(sorted(IPv4Network(prefix) for prefix in vnet.properties.prefixes))
+
+
+def on_subnet(snapshot: Snapshot, subnet: ResourceId | str, space: Space) -> Group | None:
+    """The group a subnet names. None: it names none, so nothing is judged at this level."""
+    found = snapshot.get(subnet)
+    if found is None or not isinstance(found.properties, network.Subnet):
+        return None
+    reference = found.properties.network_security_group
+    return None if reference is None else _written(snapshot, reference.key, space)
+
+
+def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], space: Space) -> Group | None:
+    """The group on a place's own interface: the user's, or AKS's. inside: every place of the network."""
+    owner = snapshot.need(place.owner)
+    if isinstance(owner.properties, network.NetworkInterface):
+        reference = owner.properties.network_security_group
+        return None if reference is None else _written(snapshot, reference.key, space)
+    cluster = snapshot.get(place.cluster) if place.cluster else None
+    if cluster is None:
+        return None
+    id = companions.managed_rules_id(cluster).key
+    if place.kind is Kind.REPLICA:
+        own = [p.address for p in inside if p.cluster == cluster.key and p.kind in (Kind.NODE, Kind.ROUTER)]
+        return Group(f"{id}-replicas", clusters.of_replicas(own, space), (cluster.key,))
+    frontend = places.frontend_address(snapshot, cluster)
+    public = frontend if frontend == snapshot.value(cluster.id, places.PUBLIC_FRONTEND) else None
+    return Group(id, clusters.of_nodes(public, space), (cluster.key,))
+
+
+def _written(snapshot: Snapshot, id: str, space: Space) -> Group:
+    return _group(id, _Same(snapshot.children(id)), snapshot.get(id) is not None, space)
+
+
+class _Same:
+    """Children of a group as the key of a cache: equal when they are the very same tuple, which a snapshot keeps."""
+
+    def __init__(self, children: tuple[Resource, ...]) -> None:
+        self.children = children
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.children is self.children
+
+    def __hash__(self) -> int:
+        return id(self.children)
+
+
+@lru_cache(maxsize=4096)
+def _group(id: str, written: _Same, exists: bool, space: Space) -> Group:
+    # A group that is not there lets nothing pass: a reference is never weaker than what it names.
+    meant = rules.effective(written.children, space) if exists else rules.Rules((), ())
+    return Group(id, meant, (id, *(child.key for child in written.children)))

@@ -33,7 +33,7 @@ from ringfence.desired.state import (
 from ringfence.drivers.linux.fabric import Fabric
 from ringfence.kernel import syscalls
 
-BLOCKED_AFTER_S = 0.25
+BLOCKED_AFTER_S = 0.15
 """When a packet counts as dropped; an answer takes well under a millisecond."""
 LOST_AFTER_S = 0.9
 """When an answer that must come is missing: before the first SYN would be sent again, so that a lost packet fails a test."""
@@ -233,7 +233,7 @@ def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
         time.sleep(0.005)
 
 
-def in_another_process(work: Callable[[], None]) -> None:
+def in_another_process(work: Callable[[], object]) -> None:
     """Run the work in a child that is then killed by SIGKILL, as a crash would."""
     done, told = os.pipe()
     child = os.fork()

@@ -106,6 +106,19 @@ def test_the_rule_that_opens_a_frontend(cluster: Cluster, floating: bool, addres
     assert (("/nsg/s", "DenyAll") in counted) is not opened
 
 
+def test_a_frontend_opened_by_several_port_ranges_of_any_protocol(cluster: Cluster) -> None:
+    ports = ((70, 71), (80, 90), (443, 443))
+    allow = rule("AllowScoring", True, sources=["198.19.0.0/16"], destinations=(PUBLIC, "10.9.0.0/16"), destination_ports=ports)
+    cluster.world.filter(cluster.network, {k: ("s", None) for k in cluster.targets}, rule_set("s", inbound=[allow, PROBES, DENY]))
+    for protocol in ("tcp", "udp"):
+        key, port = f"lb/{protocol}", 80 if protocol == "tcp" else 71
+        item = cluster.world.balancer(
+            cluster.network, PUBLIC, cluster.targets, public=True, key=key, protocol=protocol, port=port
+        )
+        cluster.world.healthy(item, 3)
+        cluster.world.reach(cluster.outside, PUBLIC, port, protocol=protocol)
+
+
 def test_outbound_rules_see_the_frontend(cluster: Cluster) -> None:
     to_frontend = rule("DenyFrontend", False, destinations=(INTERNAL,))
     bound: dict[Key, tuple[str | None, str | None]] = {key: (None, None) for key in cluster.targets}

@@ -192,6 +192,25 @@ def test_what_cannot_be_enforced_is_refused_and_changes_nothing(three: Three, br
     assert not three.reached(three.client)
 
 
+@pytest.mark.parametrize("names", [("Upper",), ("a.b",), ("",), ("x" * 41,), ("twice", "twice")])
+def test_names_that_no_chain_can_bear_are_refused(world: World, names: tuple[str, ...]) -> None:
+    network = world.network("a", 1)
+    [failure] = world.fabric.put([fabric_world.filter_of(network, {}, *map(rule_set, names))])
+    assert repr(names[0]) in failure.message
+
+
+def test_an_nsg_of_a_thousand_rules_is_loaded_and_obeyed(three: Three) -> None:
+    prefixes = [f"172.16.{n}.0/24" for n in range(4)]
+    many = [rule(f"Rule{n}", False, protocol="tcp", sources=prefixes, destination_ports=((n + 1, n + 1),)) for n in range(998)]
+    closing = [rule("DenyOther", False, sources=[OTHER]), fabric_world.ALLOW]
+    three.bind(rule_set("s", inbound=[*many, *closing]), server=("s", None))
+    assert three.reached(three.client)
+    assert not three.reached(three.other)
+    assert three.world.counts(three.network.key)["/nsg/s", "inbound", "DenyOther"] >= 1
+    three.bind(rule_set("s"), server=("s", None))
+    assert three.reached(three.other)
+
+
 def test_a_binding_to_a_set_that_is_not_there_is_refused(three: Three) -> None:
     [failure] = three.world.fabric.put([fabric_world.filter_of(three.network, {three.server: (SERVER, "gone", None)})])
     assert "'gone'" in failure.message

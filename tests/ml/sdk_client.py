@@ -6,8 +6,13 @@ SEED: folder of the document's snippets; SOURCE: folder with an entry script and
 The SDK is as installed; only its waiting is shortened, because its intervals are fixed.
 """
 
+# mypy: disable-error-code="import-not-found, import-untyped"
+# The client's packages are not in the environment that mypy sees.
+
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pathlib
 import sys
@@ -32,7 +37,7 @@ AUTH = ServicePrincipalAuthentication(
 )
 
 _sleep = time.sleep
-time.sleep = lambda seconds: _sleep(min(seconds, 0.2))
+time.sleep = lambda seconds: _sleep(min(float(seconds), 0.2))
 
 
 def put(path: str, version: str, body: Any) -> Any:
@@ -99,6 +104,9 @@ def models(ws: Workspace) -> Model:
     assert pathlib.Path(path).read_bytes() == pathlib.Path("diabetes.pkl").read_bytes()
     folder.download(target_dir="down", exist_ok=True)
     assert pathlib.Path("down/folder/inner/part").read_text() == "x" * 10
+    with open("large.bin", "wb") as large:
+        large.truncate(70 * 1024 * 1024)
+    assert Model.register(ws, model_path="large.bin", model_name="large").version == 1
     first.add_tags({"more": "1"})
     assert Model(ws, id="diabetes:1").tags == {"kind": "ridge", "more": "1"}
     folder.delete()
@@ -124,7 +132,12 @@ def services(ws: Workspace, model: Model) -> None:
     wanted = AksWebservice.deploy_configuration(cpu_cores=0.5, memory_gb=1, num_replicas=1, autoscale_enabled=False)
     target = AksCompute(ws, "myaks")
     service = Model.deploy(ws, "diabetes", [model], configuration("first"), wanted, target)
-    service.wait_for_deployment(show_output=True)
+    assert service.state == "Transitioning" and not service.scoring_uri
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        service.wait_for_deployment(show_output=True)
+    print(said.getvalue())
+    assert "Running" in said.getvalue() and "would install scikit-learn" in said.getvalue()
     assert service.state == "Healthy", service.serialize()
     assert service.scoring_uri.startswith("http://10.1.") and service.scoring_uri.endswith("/api/v1/service/diabetes/score")
     assert [m.id for m in service.models] == [model.id] and service.environment.name == "diabetes"
@@ -156,7 +169,7 @@ def services(ws: Workspace, model: Model) -> None:
 def refused(action: Any, words: str) -> None:
     try:
         action()
-    except Exception as refusal:
+    except WebserviceException as refusal:
         assert words in str(refusal), str(refusal)
         return
     raise AssertionError(f"nothing was refused for {words!r}")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 from starlette.responses import Response
 
+from ringfence.api import errors as table
 from ringfence.api.ml import patches, reading, routing
 from ringfence.api.ml.links import Links
 from ringfence.api.ml.transcripts import Transcripts
@@ -67,7 +68,7 @@ def test_paths_lead_to_operations(method: str, path: str, pattern: str, params: 
     [
         ("GET", "services", errors.NotFound),
         ("GET", "services/a/b", errors.NotFound),
-        ("DELETE", "services/a", errors.Unsupported),
+        ("DELETE", "services/a", table.MethodNotAllowed),
         ("GET", "", errors.NotFound),
     ],
 )

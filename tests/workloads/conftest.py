@@ -25,6 +25,7 @@ else:
     pytest.register_assert_rewrite("process_world")
     from process_world import World
 
+_HERE = Path(__file__).parent
 _LONGEST_TEST_S = 90
 #: Whom root becomes to see what an ordinary user can do.
 _ORDINARY = 12345
@@ -47,7 +48,7 @@ def world(user: str) -> Iterator[World]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     user = getattr(item, "callspec", None) and item.callspec.params.get("user")  # type: ignore[attr-defined]
-    if user is None:
+    if user is None or _HERE not in item.path.parents:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in _in_a_sandbox(item, user):

@@ -173,7 +173,7 @@ class Bench:
             raise self.fault
         folder = state / "environments" / order.name
         folder.mkdir()
-        (folder / builder.MARKER).write_text(json.dumps({"fingerprint": order.fingerprint}))
+        (folder / environment_build.MARKER).write_text(json.dumps({"fingerprint": order.fingerprint}))
 
     def put(self, fingerprint: str = "f", name: str = NAME) -> str:
         answer = self.builder.answer(
@@ -291,9 +291,8 @@ def test_any_version_is_ours_and_none_at_all_is_an_error() -> None:
 
 def test_the_machines_pip_settings_become_uvs(tmp_path: Path) -> None:
     file = tmp_path / "pip.conf"
-    file.write_text(
-        "[global]\nindex-url = https://a/simple\nextra-index-url = https://b/simple\n  https://c/simple\n[install]\nno_index = no\n"
-    )
+    indexes = "index-url = https://a/simple\nextra-index-url = https://b/simple\n  https://c/simple\n"
+    file.write_text(f"[global]\n{indexes}[install]\nno_index = no\n")
     variables = {
         "HOME": str(tmp_path),
         "PIP_CONFIG_FILE": str(file),

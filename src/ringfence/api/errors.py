@@ -11,6 +11,11 @@ from typing import Any
 
 from ringfence.model import errors
 
+
+class MethodNotAllowed(errors.Problem):
+    """A verb that the thing does not know; only faces that speak HTTP raise it."""
+
+
 STATUS: Mapping[type[errors.Problem], int] = {
     errors.Invalid: 400,
     errors.Unauthenticated: 401,
@@ -20,6 +25,7 @@ STATUS: Mapping[type[errors.Problem], int] = {
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.Unsupported: 400,
+    MethodNotAllowed: 405,
 }
 
 

@@ -1,7 +1,8 @@
 """What a PUT means, against one snapshot: everything that would be written, or Azure's refusal.
 
-Order: preconditions, other operations, companions, the documented rules, addresses. Nothing is written here; the engine stores the decision in the transaction
-in which the snapshot was read.
+Order: preconditions, other operations, companions, the documented rules, addresses. Nothing
+is written here; the engine stores the decision in the transaction in which the snapshot
+was read.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 from ringfence.control import removal, wording
 from ringfence.desired import alloc
+from ringfence.model import errors
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot, region_of
 from ringfence.policy import admission
@@ -191,7 +193,8 @@ def _companions(before: Snapshot, after: Snapshot, written: Iterable[Resource], 
 
 def _admitted(before: Snapshot, after: Snapshot, written: Iterable[Resource], gone: Iterable[Resource]) -> tuple[str, ...]:
     """Ask every documented rule. Raises the first problem with the others as its details; returns warnings."""
-    problems, warnings = [], []
+    problems: list[errors.Problem] = []
+    warnings: list[str] = []
     for resource in written:
         found, advised = admission.check(after, resource, before.get(resource.id))
         problems += found

@@ -9,12 +9,11 @@ the store's version at each write. Usable from any thread; every call may block.
 from __future__ import annotations
 
 import datetime as dt
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.control import acceptance, judgement, ledger, operations, removal, resources, store, wording
+from ringfence.control import acceptance, judgement, ledger, removal, store, wording
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
@@ -114,7 +113,7 @@ class Engine:
         with self._ledger.write() as change:
             decision = acceptance.decide(change.before, request, acceptance.Moment(self.clock(), self.new_id))
             operation = self._operation(decision.resource, Kind.CREATE if decision.created else Kind.UPDATE)
-            change.set(decision.snapshot, decision.written + decision.touched, decision.allocations)
+            change.become(decision.snapshot, decision.written + decision.touched, decision.allocations)
             operation = change.begin(operation, frozenset(r.key for r in decision.written))
         self._reconciler.wake()
         stored = self.snapshot().get(decision.resource.key) or decision.resource
@@ -135,7 +134,7 @@ class Engine:
             found = removal.decide(change.before, root)
             parent = acceptance.parent_touched(change.before, root.id, acceptance.Moment(self.clock(), self.new_id))
             touched = () if parent is None else (parent,)
-            change.set(found.snapshot.changed(touched), found.resources + touched, ())
+            change.become(found.snapshot.changed(touched), found.resources + touched, ())
             operation = change.begin(self._operation(root, Kind.DELETE), frozenset(r.key for r in found.resources))
         self._reconciler.wake()
         return operation
@@ -159,6 +158,27 @@ class Engine:
         """Block until the operation has ended or the time is up; either way, the operation as it is then. Raises NotFound."""
         self._ledger.await_end(operation_id, timeout_s)
         return self.operation(operation_id)
+
+    def wait_ready(self, keys: Collection[Key], timeout_s: float) -> bool:
+        """Block until all these items stand as wanted, or the time is up. Returns whether they do."""
+
+        def ready() -> bool:
+            state, observed = self.state(), self.observed()
+            return all(judgement.stands(state.items.get(key), observed.get(key)) for key in keys)
+
+        if ready():
+            return True
+        self._reconciler.wake()
+        return self._reconciler.wait_for(ready, timeout_s)
+
+    def wait_settled(self, timeout_s: float) -> bool:
+        """Block until no operation is in progress and everything stands as wanted, or the time is up."""
+
+        def settled() -> bool:
+            return self._reconciler.settled and not self.pending()
+
+        self._reconciler.wake()
+        return self._reconciler.wait_for(settled, timeout_s)
 
     def logs(self, id: ResourceId) -> str:
         """What the replicas of a service have printed, one after the other."""

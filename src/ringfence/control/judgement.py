@@ -80,6 +80,13 @@ def retried(state: State, observed: Mapping[Key, Observed], new: Iterable[Operat
     return {key for key in wanted if key in observed and observed[key].readiness is Readiness.FAILED}
 
 
+def stands(item: AnyItem | None, seen: Observed | None) -> bool:
+    """Whether an item that is wanted is there, as wanted, and ready."""
+    if item is None or seen is None:
+        return False
+    return seen.fingerprint == item.fingerprint and seen.readiness is Readiness.READY
+
+
 def _open(item: AnyItem | None, seen: Observed | None, failure: Failure | None) -> _Open | None:
     """What keeps one item from being as wanted; None when nothing does."""
     if failure is not None:

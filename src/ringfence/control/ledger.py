@@ -103,7 +103,7 @@ class Ledger:
 
 
 class Change:
-    """What one transaction changes. `set` or `end` first, `begin` after; `store` writes the rows."""
+    """What one transaction changes. `become` or `end` first, `begin` after; `store` writes the rows."""
 
     def __init__(self, connection: sa.Connection, before: Snapshot, state: State | None, now: dt.datetime) -> None:
         self.before = self.after = before
@@ -116,7 +116,7 @@ class Change:
         self._allocated: tuple[Allocation, ...] = ()
         self._changed = False
 
-    def set(self, after: Snapshot, written: Sequence[Resource], allocated: Sequence[Allocation]) -> None:
+    def become(self, after: Snapshot, written: Sequence[Resource], allocated: Sequence[Allocation]) -> None:
         """The snapshot to be, the resources in it that differ, and new allocations."""
         self.after = after
         self._written |= {resource.key: resource for resource in written}
@@ -124,9 +124,10 @@ class Change:
         self._changed = True
 
     def begin(self, operation: Operation, covers: frozenset[str]) -> Operation:
-        """Store an operation over the resources `covers`. Ends it at once when nothing follows from what was set.
+        """Store an operation over the resources `covers`. Ends it at once when nothing follows from it.
 
-        Operations in progress about the same resources end Canceled, unless they delete; what they waited for, this one waits for.
+        Operations in progress about the same resources end Canceled, unless they delete; this one waits for
+        what they waited for.
         """
         old = self.state if self.state is not None else build(self.before)
         self.state = _interned(build(self.after), old)

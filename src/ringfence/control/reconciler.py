@@ -18,7 +18,7 @@ from ringfence.control.judgement import Outcome, judge, retried
 from ringfence.control.operations import Operation
 from ringfence.desired import diff
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import AnyItem, Environment, Bundle, Key, Observed, Readiness, Router, State, Workload
+from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed, Readiness, Router, State, Workload
 from ringfence.drivers.base import Driver, Failure
 
 log = logging.getLogger(__name__)
@@ -72,13 +72,13 @@ class Reconciler:
         self._monotonic = monotonic
         self._wakened = threading.Event()
         self._stopped = threading.Event()
+        self._passed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
         self._sight = _Sight()
         self._retried: set[str] = set()
         self._noted: dict[str, str] = {}
         self._failing: Mapping[Key, Failure] = {}
         self.settled = False
-        self.passes = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -94,6 +94,11 @@ class Reconciler:
         if self._thread.is_alive():
             self._thread.join()
 
+    def wait_for(self, true: Callable[[], bool], timeout_s: float) -> bool:
+        """Ask after every pass whether something is true, for so long."""
+        with self._passed:
+            return self._passed.wait_for(true, timeout_s)
+
     @property
     def observed(self) -> Mapping[Key, Observed]:
         """What was seen last."""
@@ -105,7 +110,7 @@ class Reconciler:
             self._wakened.clear()
             try:
                 busy = self.reconcile()
-            except Exception as error:  # noqa: BLE001 - whatever a driver raises, the other resources go on
+            except Exception as error:  # whatever a driver raises, the other resources go on
                 faults += 1
                 fault = f"{type(error).__name__}: {error}"
                 if fault != last:
@@ -138,7 +143,8 @@ class Reconciler:
         if busy or failures:
             self._sight.until = 0.0
         self.settled = not (busy or failures)
-        self.passes += 1
+        with self._passed:
+            self._passed.notify_all()
         return busy
 
     def _tell(self, news: Mapping[str, str]) -> None:

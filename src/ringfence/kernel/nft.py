@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import cast
 
 _OUTPUT_JSON = 1 << 4
+_LOCK = threading.Lock()  # libnftables does not promise that two contexts may be used at once
 _LOCATION = re.compile(r"^/proc/self/fd/\d+:(\d+):\d+-\d+: ", re.MULTILINE)
 
 
@@ -66,8 +67,8 @@ class Nft:
 
     def __init__(self) -> None:
         self._library = _library()
-        self._lock = threading.Lock()
-        self._context: int | None = self._library.nft_ctx_new(0)
+        with _LOCK:
+            self._context: int | None = self._library.nft_ctx_new(0)
         if not self._context:
             raise NftError("libnftables could not open its netlink socket", "")
         self._library.nft_ctx_buffer_output(self._context)
@@ -75,14 +76,14 @@ class Nft:
 
     def close(self) -> None:
         """Free the context. Later calls raise NftError."""
-        with self._lock:
+        with _LOCK:
             if self._context:
                 self._library.nft_ctx_free(self._context)
             self._context = None
 
     def run(self, script: str) -> None:
         """Load a script in one transaction: all of it, or NftError and nothing."""
-        with self._lock:
+        with _LOCK:
             self._load(script, 0)
 
     def run_in_parts(self, units: Iterable[str]) -> None:
@@ -91,12 +92,12 @@ class Nft:
         A user namespace may not enlarge the socket's buffer, and a transaction that does not fit is refused.
         """
         part: list[str] = []
-        size = 0
+        size = 0.0
         for unit in units:
             weight = _weight(unit)
             if part and size + weight > _LARGEST_PART:
                 self.run("\n".join(part))
-                part, size = [], 0
+                part, size = [], 0.0
             part.append(unit)
             size += weight
         if part:
@@ -104,7 +105,7 @@ class Nft:
 
     def query(self, command: str) -> list[dict[str, object]]:
         """The objects that a `list` command prints, without the heading."""
-        with self._lock:
+        with _LOCK:
             text = self._load(command, _OUTPUT_JSON)
         listed = json.loads(text)["nftables"] if text else []
         return [cast(dict[str, object], entry) for entry in listed if "metainfo" not in entry]

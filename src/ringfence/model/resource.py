@@ -238,13 +238,11 @@ class Snapshot:
         """
         new, left = {r.key: r for r in written}, set(gone) & self.resources.keys()
         old = [self.resources[key] for key in (*left, *(new.keys() & self.resources.keys()))]
-        resources = {key: r for key, r in (self.resources | new).items() if key not in left} if left else self.resources | new
+        resources = {key: r for key, r in {**self.resources, **new}.items() if key not in left}
         freed = [a for key in left for a in self.allocated(key)]
         given = {(a.owner, a.purpose): a for a in allocated}
         replaced = [*freed, *(self.allocations[k] for k in given.keys() & self.allocations.keys())]
-        allocations = (
-            {k: a for k, a in (self.allocations | given).items() if k[0] not in left} if left else self.allocations | given
-        )
+        allocations = {k: a for k, a in {**self.allocations, **given}.items() if k[0] not in left}
         after = Snapshot(self.version if version is None else version, resources, allocations)
         values, held = tuple(new.values()), tuple(given.values())
         after.__dict__["_by_type"] = _regrouped(self._by_type, old, values, lambda r: r.type, lambda r: r.key)

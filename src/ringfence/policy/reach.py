@@ -32,7 +32,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One station. where: `outbound interface`, `route`, `inbound subnet`…; by: a group's id and rule, or the platform's reason."""
+    """One station. where: `outbound interface`, `route`, `inbound subnet`…; by: a group and rule, or the platform."""
 
     where: str
     by: str

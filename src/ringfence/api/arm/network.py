@@ -9,14 +9,17 @@ from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import places
 
-#: Azure's six default rules in the wire's words (RULES.md section 2.7): name, description, source, destination, access, priority.
+_IN, _OUT = "Inbound", "Outbound"
+_VNET, _BALANCER = "VirtualNetwork", "AzureLoadBalancer"
+#: Azure's six default rules in the wire's words (RULES.md section 2.7).
+#: Name, description, source, destination, access, priority, direction.
 _DEFAULTS = (
-    ("AllowVnetInBound", "Allow inbound traffic from all VMs in VNET", "VirtualNetwork", "VirtualNetwork", "Allow", 65000, "Inbound"),
-    ("AllowAzureLoadBalancerInBound", "Allow inbound traffic from azure load balancer", "AzureLoadBalancer", "*", "Allow", 65001, "Inbound"),
-    ("DenyAllInBound", "Deny all inbound traffic", "*", "*", "Deny", 65500, "Inbound"),
-    ("AllowVnetOutBound", "Allow outbound traffic from all VMs to all VMs in VNET", "VirtualNetwork", "VirtualNetwork", "Allow", 65000, "Outbound"),
-    ("AllowInternetOutBound", "Allow outbound traffic from all VMs to Internet", "*", "Internet", "Allow", 65001, "Outbound"),
-    ("DenyAllOutBound", "Deny all outbound traffic", "*", "*", "Deny", 65500, "Outbound"),
+    ("AllowVnetInBound", "Allow inbound traffic from all VMs in VNET", _VNET, _VNET, "Allow", 65000, _IN),
+    ("AllowAzureLoadBalancerInBound", "Allow inbound traffic from azure load balancer", _BALANCER, "*", "Allow", 65001, _IN),
+    ("DenyAllInBound", "Deny all inbound traffic", "*", "*", "Deny", 65500, _IN),
+    ("AllowVnetOutBound", "Allow outbound traffic from all VMs to all VMs in VNET", _VNET, _VNET, "Allow", 65000, _OUT),
+    ("AllowInternetOutBound", "Allow outbound traffic from all VMs to Internet", "*", "Internet", "Allow", 65001, _OUT),
+    ("DenyAllOutBound", "Deny all outbound traffic", "*", "*", "Deny", 65500, _OUT),
 )  # fmt: skip
 
 

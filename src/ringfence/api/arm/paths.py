@@ -62,28 +62,28 @@ def parse(text: str) -> Path:
     )
 
 
+#: What a single segment below a subscription names.
+_PLAIN = {
+    "locations": About.LOCATIONS,
+    "resources": About.RESOURCES,
+    "resourcegroups": About.GROUPS,
+    "providers": About.PROVIDERS,
+}
+#: What a pair of segments below a subscription names: its second is the name.
+_NAMED = {"providers": About.PROVIDERS, "operationresults": About.RESULT, "operationstatuses": About.OPERATION}
+
+
 def _below(subscription: ResourceId, parts: list[str], lower: list[str], whole: list[str]) -> Path:
     match lower:
         case []:
             return Path(about=About.SUBSCRIPTION, id=subscription)
-        case ["locations"]:
-            return Path(about=About.LOCATIONS, id=subscription)
-        case ["resources"]:
-            return Path(about=About.RESOURCES, id=subscription)
-        case ["resourcegroups"]:
-            return Path(about=About.GROUPS, id=subscription)
-        case ["providers"]:
-            return Path(about=About.PROVIDERS, id=subscription)
-        case ["providers", _]:
-            return Path(about=About.PROVIDERS, id=subscription, name=parts[1])
-        case ["operationresults", _]:
-            return Path(about=About.RESULT, id=subscription, name=parts[1])
-        case ["operationstatuses", _]:
-            return Path(about=About.OPERATION, id=subscription, name=parts[1])
-        case ["providers", _, "locations", _, kind, _] if kind in _OPERATIONS:
-            return Path(about=About.OPERATION, id=subscription, name=parts[5])
-        case ["providers", _, "locations", _, kind, _] if kind in _RESULTS:
-            return Path(about=About.RESULT, id=subscription, name=parts[5])
+        case [word] if word in _PLAIN:
+            return Path(about=_PLAIN[word], id=subscription)
+        case [word, _] if word in _NAMED:
+            return Path(about=_NAMED[word], id=subscription, name=parts[1])
+        case ["providers", _, "locations", _, kind, _] if kind in _OPERATIONS | _RESULTS:
+            about = About.OPERATION if kind in _OPERATIONS else About.RESULT
+            return Path(about=about, id=subscription, name=parts[5])
         case ["resourcegroups", _, "resources"]:
             return Path(about=About.RESOURCES, id=ResourceId.parse("/" + "/".join(whole[:4])))
     return _resource(whole)
@@ -91,13 +91,9 @@ def _below(subscription: ResourceId, parts: list[str], lower: list[str], whole: 
 
 def _resource(whole: list[str]) -> Path:
     """An item, or a collection: an id whose last type has no name."""
-    providers = next((n for n, part in enumerate(whole) if part.lower() == "providers" and n in (2, 4)), None)
+    providers = next((n for n in (2, 4) if n < len(whole) and whole[n].lower() == "providers"), None)
     if providers is None or len(whole) % 2 == 0 or len(whole) < providers + 3:
         return Path(about=About.ITEM, id=ResourceId.parse("/" + "/".join(whole)))
-    scope = (
-        ResourceId.parse("/" + "/".join(whole[:-1]))
-        if len(whole) > providers + 3
-        else ResourceId.parse("/" + "/".join(whole[:providers]))
-    )
-    types = whole[providers + 2 :: 2]
-    return Path(about=About.COLLECTION, id=scope, type="/".join([whole[providers + 1], *types]))
+    scope = whole[:-1] if len(whole) > providers + 3 else whole[:providers]
+    type = "/".join([whole[providers + 1], *whole[providers + 2 :: 2]])
+    return Path(about=About.COLLECTION, id=ResourceId.parse("/" + "/".join(scope)), type=type)

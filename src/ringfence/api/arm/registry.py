@@ -19,7 +19,10 @@ _READ = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """Children that a parent's document shows, and that a PUT of the parent replaces: property, and type segment below the parent."""
+    """Children that a parent's document shows, and that a PUT of the parent replaces.
+
+    property: where they stand in the document. kind: their type's segment below the parent.
+    """
 
     property: str
     kind: str

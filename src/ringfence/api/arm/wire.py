@@ -235,7 +235,9 @@ def _unreadable(type: str, faults: Sequence[errors.Invalid]) -> errors.Invalid:
     if len(faults) == 1 and first.code != "InvalidJson":
         return first
     if type.lower().startswith("microsoft.network/"):
-        return errors.Invalid("InvalidRequestFormat", f"Cannot parse the request. {first.message}", target=first.target, details=faults)
+        return errors.Invalid(
+            "InvalidRequestFormat", f"Cannot parse the request. {first.message}", target=first.target, details=faults
+        )
     message = f"The request content was invalid and could not be deserialized: '{first.message}'"
     return errors.Invalid("InvalidRequestContent", message, target=first.target, details=faults)
 

@@ -85,6 +85,10 @@ class BlobService:
         answer.headers["x-ms-version"] = sas.VERSION
         return answer
 
+    async def fault(self, request: Request, _: Exception) -> Response:
+        """The server logs the cause; the client learns that it is not its own."""
+        return refused(BlobError("InternalError"), self._new_id(), self._clock(), head=request.method == "HEAD")
+
     def _refused(self, request: Request, error: BlobError, request_id: str) -> Response:
         log.info("blob: %s %s refused: %s", request.method, request.url.path, error)
         return refused(error, request_id, self._clock(), head=request.method == "HEAD")
@@ -260,7 +264,8 @@ def build(
 ) -> Starlette:
     """The application for `*.blob.core.windows.net`."""
     service = BlobService(blobs, accounts, clock, new_id, limits or Limits())
-    return Starlette(routes=[Route("/{path:path}", service.handle, methods=_METHODS)])
+    routes = [Route("/{path:path}", service.handle, methods=_METHODS)]
+    return Starlette(routes=routes, exception_handlers={Exception: service.fault})
 
 
 def _stamps(blob: Blob) -> dict[str, str]:

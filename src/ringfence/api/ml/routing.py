@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import JsonValue
 from starlette.responses import Response
 
+from ringfence.api import errors as table
 from ringfence.api.entra.verify import Caller
 from ringfence.model import errors, ml
 from ringfence.model.ids import ResourceId
@@ -111,7 +112,7 @@ def target(path: Sequence[str]) -> Target | None:
 
 
 def find(routes: Sequence[Route], method: str, about: Target) -> tuple[Route, Mapping[str, str]]:
-    """The operation for a request. Raises errors.NotFound for a path, errors.Unsupported for a verb that is not served."""
+    """The operation for a request. Raises errors.NotFound for a path, MethodNotAllowed for a verb that is not served."""
     verbs = []
     for route in routes:
         if route.service == about.service and (params := route.match(about.rest)) is not None:
@@ -120,5 +121,5 @@ def find(routes: Sequence[Route], method: str, about: Target) -> tuple[Route, Ma
             verbs.append(route.method)
     shown = f"{about.service}/…/{'/'.join(about.rest)[:200]}"
     if verbs:
-        raise errors.Unsupported("MethodNotAllowed", f"{method} is not served on {shown}; {', '.join(sorted(verbs))} is.")
+        raise table.MethodNotAllowed("MethodNotAllowed", f"{method} is not served on {shown}; {', '.join(sorted(verbs))} is.")
     raise errors.NotFound("NotFound", f"Nothing is served at {shown}.")

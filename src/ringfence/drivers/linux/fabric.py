@@ -38,7 +38,7 @@ from ringfence.kernel.nft import NftError
 ROOT = Path("/run/ringfence")
 """Where namespaces are mounted; on the sandbox's own tmpfs."""
 
-_EXPECTED = (OSError, NftError, Missing, ValueError)
+_EXPECTED = (OSError, NftError, Missing, links.AddressTaken, ValueError)
 """What can go wrong with one item and must not stop the others."""
 
 
@@ -267,12 +267,11 @@ def _failure(item: AnyItem, error: Exception) -> Failure:
     """Azure's code where one fits, and a way out where there is one."""
     if isinstance(error, Unenforceable):
         return Failure(item.key, "NotSupported", f"{error}")
-    number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EEXIST and isinstance(item, Endpoint):
+    if isinstance(error, links.AddressTaken) and isinstance(item, Endpoint):
         return Failure(item.key, "PrivateIPAddressIsAllocated", f"{item.address} is held by another endpoint of {item.network}.")
-    if number == errno.EEXIST and isinstance(item, Network | Balancer):
-        return Failure(item.key, "PublicIPAddressInUse", f"A public address of {item.key} is routed to another network: {error}.")
-    if number == errno.ENOSPC:
+    if isinstance(error, links.AddressTaken):
+        return Failure(item.key, "PublicIPAddressInUse", f"A public address of {item.key} is in use: {error}.")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         text = f"{item.key}: the machine allows no more network namespaces; raise user.max_net_namespaces."
         return Failure(item.key, "InternalServerError", text)
     return Failure(item.key, "InternalServerError", f"{item.key} could not be made: {error}.")

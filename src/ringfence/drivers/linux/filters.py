@@ -1,8 +1,9 @@
 """Filters: loading rule sets and bindings into a router so that no connection notices.
 
-Three transactions: new chains beside the old, then the ports turned over to them, then
-the old ones removed. Sets that come into being in the transaction that also uses them
-lose packets for a moment; done in three, none is lost. The texts are `rendering`'s.
+Three steps, none of them in the transaction of another: new chains beside the old, then
+the ports turned over to them, then the old ones removed. Sets that come into being in the
+transaction that also uses them lose packets for a moment; in three steps none is lost.
+The texts are `rendering`'s.
 """
 
 from __future__ import annotations

@@ -22,6 +22,10 @@ UPLINK = "edge"
 _ETH0 = 2  # the first index after lo, in an endpoint's or router's namespace
 
 
+class AddressTaken(Exception):
+    """An address leads somewhere else already."""
+
+
 def port_name(address: str) -> str:
     """The router-side link of the endpoint with this address; rules name it before and after it exists."""
     return f"v{int(ipaddress.IPv4Address(address)):08x}"
@@ -82,7 +86,7 @@ def join_edge(router: Namespace, edge: Namespace, index: int, alias: str) -> Non
 
 
 def publish(edge: Namespace, index: int, addresses: frozenset[str]) -> None:
-    """Route exactly these public addresses from the edge to a router. Raises NetlinkError when another router has one."""
+    """Route exactly these public addresses from the edge to a router. Raises AddressTaken when another router has one."""
     port = find(edge, edge_port_name(index))
     if port is None:
         raise KeyError(edge_port_name(index))
@@ -92,7 +96,12 @@ def publish(edge: Namespace, index: int, addresses: frozenset[str]) -> None:
         edge.rtnl.delete_route(destination, link=port.index)
     for destination in sorted(wanted - present):
         edge.rtnl.add_route(destination, link=port.index, via=GATEWAY)
-    edge.rtnl.commit()
+    try:
+        edge.rtnl.commit()
+    except NetlinkError as error:
+        if error.errno == errno.EEXIST:
+            raise AddressTaken(f"another network has one of {', '.join(sorted(addresses))}") from error
+        raise
 
 
 def find(namespace: Namespace, name: str) -> Link | None:
@@ -100,14 +109,30 @@ def find(namespace: Namespace, name: str) -> Link | None:
 
 
 def _add_pair(here: Namespace, end: VethEnd, there: Namespace, peer: VethEnd) -> None:
-    here.rtnl.add_veth(end, peer, there.descriptor)
-    try:
-        here.rtnl.commit()
-    except NetlinkError as error:
-        leftover = find(here, end.name)
-        if error.errno != errno.EEXIST or leftover is None or leftover.alias:
-            raise
-        # Its other side was dropped a moment ago, and the kernel has not freed that namespace yet.
-        here.rtnl.delete_link(leftover.index)
+    """Raises AddressTaken when a stamped link has this name.
+
+    A link of this name without a stamp was dropped a moment ago, and the kernel has not freed its namespace yet; it
+    may vanish while we look.
+    """
+    for last in (False, False, True):
         here.rtnl.add_veth(end, peer, there.descriptor)
-        here.rtnl.commit()
+        try:
+            here.rtnl.commit()
+            return
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST or last:
+                raise
+        leftover = find(here, end.name)
+        if leftover is not None and leftover.alias:
+            raise AddressTaken(f"the link {end.name} belongs to {leftover.alias}")
+        if leftover is not None:
+            _delete(here, leftover.index)
+
+
+def _delete(namespace: Namespace, index: int) -> None:
+    namespace.rtnl.delete_link(index)
+    try:
+        namespace.rtnl.commit()
+    except NetlinkError as error:
+        if error.errno != errno.ENODEV:  # gone by itself in the meantime
+            raise

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ SETS, PAIRS = "nsg.", "pair."
 """How the names of chains of rule sets, and of bindings, begin."""
 
 _WITHOUT_PORTS = frozenset({"icmp", "esp", "ah"})
+_NAME = re.compile(r"[a-z0-9_]{1,40}")
 _ANY_PORT = (0, 65535)
 
 
@@ -70,6 +72,7 @@ _SIDES = (_OUT, _IN, _FLOATING)
 
 def render(item: Filter) -> Program:
     """Raises Unenforceable."""
+    _check_names(item)
     counters: dict[str, Label] = {}
     names = {rule_set.name: f"{SETS}{rule_set.name}.{_digest(repr(rule_set))}" for rule_set in item.rule_sets}
     sets = {}
@@ -83,6 +86,13 @@ def render(item: Filter) -> Program:
         pairs[chain] = body
         ports[side.port_map][links.port_name(binding.address)] = chain
     return Program(sets, pairs, counters, ports)
+
+
+def _check_names(item: Filter) -> None:
+    names = [rule_set.name for rule_set in item.rule_sets]
+    for name in names:
+        if not _NAME.fullmatch(name) or names.count(name) > 1:
+            raise Unenforceable(f"rule set name {name!r}: at most 40 of a-z, 0-9 and _, and each name once")
 
 
 def _rules(rule_set: RuleSet, chain: str, side: _Side, counters: dict[str, Label]) -> tuple[str, ...]:

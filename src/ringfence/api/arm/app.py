@@ -1,0 +1,195 @@
+"""The Resource Manager application: lets requests in, finds out what they are about, answers refusals.
+
+Every request but the metadata's has to carry a token that holds. Handlers run in
+threads, because the engine blocks; a refusal is logged here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ringfence.api import errors as table
+from ringfence.api.arm import asked as answers
+from ringfence.api.arm import directory, metadata, paths, wire
+from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.directory import Directory, Subscription
+from ringfence.api.arm.handlers import Items
+from ringfence.api.arm.operations import Operations
+from ringfence.api.arm.paths import About, Path
+from ringfence.control.engine import Engine
+from ringfence.model import errors
+from ringfence.model.ids import GROUP_TYPE
+
+log = logging.getLogger(__name__)
+
+_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"]
+
+
+class Verifier(Protocol):
+    """Whether a token holds."""
+
+    def verify(self, authorization: str | None) -> object:
+        """Raises errors.Unauthenticated."""
+        ...
+
+
+class Arm:
+    """The application's one endpoint."""
+
+    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription) -> None:
+        self._engine = engine
+        self._verifier = verifier
+        self._subscription = subscription
+        self._items = Items(engine, subscription.tenant)
+        self._operations = Operations(engine, subscription.tenant)
+        self._directory = Directory(engine, subscription)
+
+    async def endpoint(self, request: Request) -> Response:
+        request_id = self._engine.new_id()
+        try:
+            response = await self._answer(request)
+        except errors.Problem as problem:
+            level = logging.INFO if table.status(problem) != 401 else logging.WARNING
+            log.log(
+                level, "%s %s refused: %s %s (request %s)", request.method, _shown(request), problem.code, problem, request_id
+            )
+            response = answers.refused(problem, self._subscription.tenant)
+        except ClientDisconnect:
+            log.info("%s %s: the client left before its request was complete", request.method, _shown(request))
+            response = Response(status_code=400)
+        except Exception:  # the boundary: the cause goes to the log, its id to the client
+            log.exception("%s %s failed (request %s)", request.method, _shown(request), request_id)
+            response = JSONResponse(table.internal(), 500)
+        correlation = answers.correlation(request.headers.get("x-ms-correlation-request-id"), request_id)
+        response.headers["x-ms-request-id"] = request_id
+        response.headers["x-ms-correlation-request-id"] = correlation
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    async def _answer(self, request: Request) -> Response:
+        query = {name.lower(): value for name, value in request.query_params.items()}
+        path = "/" + "/".join(part for part in str(request.scope["path"]).split("/") if part)
+        if path.lower() == "/metadata/endpoints":
+            return self._metadata(request.method, query)
+        self._verifier.verify(request.headers.get("authorization"))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        body = await _body(request)
+        asked = Asked(method=request.method, path=path, query=query, headers=headers, body=body)
+        return await run_in_threadpool(self._dispatch, asked)
+
+    def _metadata(self, method: str, query: dict[str, str]) -> Response:
+        if method not in ("GET", "HEAD"):
+            raise _not_allowed(method, "metadata/endpoints")
+        version = Asked(method=method, path="", query=query, headers={}).version
+        return JSONResponse(metadata.endpoints(version))
+
+    def _dispatch(self, asked: Asked) -> Response:
+        version = asked.version
+        path = paths.parse(asked.path)
+        if path.id is not None:
+            self._own(path.id.subscription)
+        if path.about is About.ITEM or (path.about is About.COLLECTION and asked.method == "POST"):
+            return self._item(asked, path, version)
+        if asked.method not in ("GET", "HEAD"):
+            raise _not_allowed(asked.method, asked.path)
+        return self._read(asked, path, version)
+
+    def _item(self, asked: Asked, path: Path, version: str) -> Response:
+        assert path.id is not None
+        if path.about is About.COLLECTION:
+            return self._action(asked, path, version)
+        row = directory.row_of(path.id.type, version)
+        if asked.method not in row.verbs:
+            raise _not_allowed(asked.method, row.type)
+        return self._items.answer(asked, row, path.id)
+
+    def _action(self, asked: Asked, path: Path, version: str) -> Response:
+        """POST of something that is no resource: an action on the item before it."""
+        assert path.id is not None
+        kind, _, action = path.type.rpartition("/")
+        row = directory.row_of(kind, version)
+        if action.lower() not in row.actions:
+            raise _not_allowed(asked.method, f"{row.type}/{action}")
+        self._engine.get(path.id)
+        raise errors.Unsupported(
+            "NotSupported",
+            "Ringfence does not hand out credentials of a cluster in this version: its API server takes none.",
+            target=action,
+        )
+
+    def _read(self, asked: Asked, path: Path, version: str) -> Response:
+        match path.about:
+            case About.SUBSCRIPTIONS:
+                return self._directory.subscriptions()
+            case About.SUBSCRIPTION:
+                return self._directory.subscription()
+            case About.TENANTS:
+                return self._directory.tenants()
+            case About.LOCATIONS:
+                return self._directory.locations()
+            case About.PROVIDERS:
+                return self._directory.providers(path.name)
+            case About.OPERATION:
+                return self._operations.status(asked, path.name)
+            case About.RESULT:
+                return self._operations.result(asked, path.name)
+            case _:
+                return self._listed(asked, path, version)
+
+    def _listed(self, asked: Asked, path: Path, version: str) -> Response:
+        assert path.id is not None
+        if path.about is About.RESOURCES:
+            return self._directory.resources(asked, path.id)
+        type = GROUP_TYPE if path.about is About.GROUPS else path.type
+        return self._items.collection(directory.row_of(type, version), path.id)
+
+    def _own(self, subscription: str) -> None:
+        """Raises for every subscription but the one there is."""
+        if subscription.lower() == self._subscription.id:
+            return
+        if not _is_guid(subscription):
+            raise errors.Invalid(
+                "InvalidSubscriptionId", f"The provided subscription identifier '{subscription[:100]}' is malformed or invalid."
+            )
+        raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+
+
+def build(engine: Engine, verifier: Verifier, subscription: Subscription) -> Starlette:
+    """The application for `management.azure.com`."""
+    arm = Arm(engine, verifier, subscription)
+    return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
+
+
+async def _body(request: Request) -> bytes:
+    """Raises TooLarge before it reads more than it may."""
+    taken = bytearray()
+    async for chunk in request.stream():
+        taken += chunk
+        if len(taken) > wire.MOST_BYTES:
+            raise errors.TooLarge(
+                "RequestEntityTooLarge", f"The request content size exceeds the maximum size of {wire.MOST_BYTES} bytes."
+            )
+    return bytes(taken)
+
+
+def _not_allowed(method: str, what: str) -> table.MethodNotAllowed:
+    return table.MethodNotAllowed(
+        "MethodNotAllowed", f"The requested resource '{what[:300]}' does not support http method '{method[:20]}'."
+    )
+
+
+def _is_guid(text: str) -> bool:
+    parts = text.split("-")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(c in "0123456789abcdefABCDEF" for c in "".join(parts))
+
+
+def _shown(request: Request) -> str:
+    path = str(request.scope["path"])
+    return repr(path if len(path) <= 300 else path[:300] + "…")

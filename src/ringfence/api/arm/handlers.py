@@ -1,0 +1,123 @@
+"""The generic verbs: GET, HEAD, PUT, PATCH and DELETE of an item, GET of a collection. Every type goes through them.
+
+What differs between types is its row in `registry`. Quick operations are waited for, so
+that most answers are final; slower ones answer with an operation to follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from ringfence.api.arm import asked as answers
+from ringfence.api.arm import documents, wire
+from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.registry import Row, spelled
+from ringfence.control.engine import Engine
+from ringfence.control.operations import Operation, Status
+from ringfence.model import errors
+from ringfence.model.ids import GROUP_TYPE, ResourceId
+from ringfence.model.resource import ProvisioningState, Resource
+
+#: How long a handler waits for an operation to end, in seconds.
+PATIENCE_S = 2.0
+
+
+class Items:
+    """tenant: of the one subscription."""
+
+    def __init__(self, engine: Engine, tenant: str) -> None:
+        self._engine = engine
+        self._tenant = tenant
+        self._verbs: dict[str, Callable[[Asked, Row, ResourceId], Response]] = {
+            "GET": self._get,
+            "HEAD": self._get,
+            "PUT": self._put,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
+
+    def answer(self, asked: Asked, row: Row, id: ResourceId) -> Response:
+        """Raises errors.Problem. The row allows the method."""
+        return self._verbs[asked.method](asked, row, spelled(id))
+
+    def collection(self, row: Row, scope: ResourceId) -> Response:
+        """Everything of a type in a subscription, a group or a parent."""
+        snapshot = self._engine.snapshot()
+        if scope.group is not None:
+            self._engine.get(scope.group_id if scope.provider is None else scope)
+        found = [r for r in snapshot.of_type(row.type) if r.id.within(scope)]
+        return answers.listing([self._document(r) for r in found])
+
+    def _get(self, asked: Asked, row: Row, id: ResourceId) -> Response:
+        resource = self._engine.get(id)
+        if asked.method == "HEAD":
+            return answers.nothing(204 if row.type == GROUP_TYPE else 200)
+        return answers.document(self._document(resource), headers={"ETag": documents.etag(resource)})
+
+    def _put(self, asked: Asked, row: Row, id: ResourceId) -> Response:
+        body = wire.parse(asked.body)
+        self._same_id(body.get("id"), id)
+        put = wire.put(row, id, body, self._engine.snapshot(), self._engine.clock())
+        accepted = self._engine.put(
+            put.draft, also=put.also, remove=put.remove, if_match=asked.if_match, if_none_match=asked.if_none_match
+        )
+        return self._written(asked, row, accepted.operation, created=accepted.created)
+
+    def _patch(self, asked: Asked, row: Row, id: ResourceId) -> Response:
+        body = wire.parse(asked.body)
+        old = self._engine.get(id)
+        if asked.if_match not in (None, "*", old.etag):
+            # Whoever named another etag is told so by the engine, in the same words as for PUT.
+            self._engine.put(old, if_match=asked.if_match)
+        accepted = self._engine.put(wire.patch(row, old, body, self._engine.clock()), if_match=old.etag)
+        return self._written(asked, row, accepted.operation, created=False)
+
+    def _delete(self, asked: Asked, row: Row, id: ResourceId) -> Response:
+        self._what_becomes_of_the_cluster(asked, row)
+        known = self._engine.snapshot().get(id)
+        operation = self._engine.delete(id, if_match=asked.if_match)
+        if operation is None or known is None:
+            return answers.nothing(204)
+        if not row.always_async:
+            operation = self._engine.wait(operation.id, PATIENCE_S)
+        if operation.status is Status.SUCCEEDED and not row.always_async:
+            return answers.nothing(200)
+        return answers.nothing(202, answers.following(operation, asked.version, known.location))
+
+    def _written(self, asked: Asked, row: Row, operation: Operation, *, created: bool) -> Response:
+        if not row.always_async:
+            operation = self._engine.wait(operation.id, PATIENCE_S)
+        resource = self._engine.get(operation.resource_id)
+        headers = {"ETag": documents.etag(resource)}
+        if row.always_async or operation.status is not Status.SUCCEEDED:
+            headers |= answers.following(operation, asked.version, resource.location)
+        return answers.document(self._document(resource), 201 if created else 200, headers)
+
+    def _document(self, resource: Resource) -> documents.Document:
+        failure = None
+        if resource.state is ProvisioningState.FAILED:
+            operation = self._engine.latest(resource.id)
+            if operation is not None and operation.code:
+                failure = errors.Problem(operation.code, operation.message)
+        return documents.document(self._engine.snapshot(), resource, tenant=self._tenant, failure=failure)
+
+    def _same_id(self, given: object, id: ResourceId) -> None:
+        """A body that names another resource than its path was meant for somewhere else."""
+        if isinstance(given, str) and given and ResourceId.parse(given) != id:
+            message = f"The id '{given[:300]}' of the body is not the id of the request, '{id}'."
+            raise errors.Invalid("InvalidRequestContent", message, target="id")
+
+    def _what_becomes_of_the_cluster(self, asked: Asked, row: Row) -> None:
+        """A compute goes with its cluster: one that stayed behind would be nobody's."""
+        action = asked.query.get("underlyingresourceaction", "delete").lower()
+        if action == "detach":
+            message = "Ringfence does not keep the cluster of a detached compute. Delete the compute instead."
+            raise errors.Unsupported("NotSupported", message, target="underlyingResourceAction")
+        if action != "delete":
+            raise errors.Invalid(
+                "InvalidParameter",
+                f"underlyingResourceAction is '{action[:50]}'; it is Delete or Detach.",
+                target="underlyingResourceAction",
+            )

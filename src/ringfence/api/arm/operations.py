@@ -1,0 +1,54 @@
+"""Operations as clients follow them: the status document, and the result that `Location` leads to."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from ringfence.api import errors as table
+from ringfence.api.arm import asked as answers
+from ringfence.api.arm import documents
+from ringfence.api.arm.asked import Asked
+from ringfence.control.engine import Engine
+from ringfence.control.operations import Kind, Operation, Status
+from ringfence.model import errors
+
+
+class Operations:
+    """tenant: of the one subscription."""
+
+    def __init__(self, engine: Engine, tenant: str) -> None:
+        self._engine = engine
+        self._tenant = tenant
+
+    def status(self, asked: Asked, name: str) -> Response:
+        """`{id, name, status, startTime, endTime?, error?}`: always 200, whatever became of it. Raises NotFound."""
+        operation = self._engine.operation(name)
+        found: dict[str, object] = {
+            "id": asked.path,
+            "name": operation.id,
+            "status": operation.status.value,
+            "startTime": operation.created_at.isoformat(),
+        }
+        if operation.ended_at is not None:
+            found["endTime"] = operation.ended_at.isoformat()
+        if operation.code:
+            found["error"] = table.entry(_problem(operation))
+        headers = {} if operation.status.terminal else {"Retry-After": answers.RETRY_AFTER}
+        return answers.document(found, headers=headers)
+
+    def result(self, asked: Asked, name: str) -> Response:
+        """202 while it runs; then the resource, nothing for a deletion, or the error. Raises NotFound, Invalid."""
+        operation = self._engine.operation(name)
+        if not operation.status.terminal:
+            location = f"{answers.ORIGIN}{asked.path}?api-version={asked.version}"
+            return answers.nothing(202, {"Location": location, "Retry-After": answers.RETRY_AFTER})
+        if operation.status is not Status.SUCCEEDED:
+            raise errors.Conflict(operation.code or "OperationCanceled", operation.message)
+        resource = self._engine.snapshot().get(operation.resource)
+        if operation.kind is Kind.DELETE or resource is None:
+            return answers.nothing(204)
+        return answers.document(documents.document(self._engine.snapshot(), resource, tenant=self._tenant))
+
+
+def _problem(operation: Operation) -> errors.Problem:
+    return errors.Problem(operation.code, operation.message)

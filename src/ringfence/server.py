@@ -1,0 +1,308 @@
+"""The composition root: the one file that knows every room. Builds the control plane, opens its doors, ends in order.
+
+    python -m ringfence.server --state DIR [--proxy-fd N] [--driver linux|memory]
+
+Runs inside the sandbox as a child of the holder. One process, one event loop: TLS on
+port 443 at the edge for all of Azure's names, the local API on a unix socket, the proxy
+on the descriptor that the broker opened. Log records are JSON lines on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import datetime as dt
+import functools
+import gc
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import ssl
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp
+
+import ringfence
+from ringfence.api import hosts, kubernetes, proxy, tls
+from ringfence.api.arm import app as arm
+from ringfence.api.arm.directory import Subscription
+from ringfence.api.blob import app as blob
+from ringfence.api.entra import app as entra
+from ringfence.api.entra import tokens, verify
+from ringfence.api.local import app as local
+from ringfence.api.local.locations import Locations
+from ringfence.api.local.status import Status
+from ringfence.api.ml import app as ml
+from ringfence.control import blobs
+from ringfence.control.content import Contents
+from ringfence.control.engine import Engine
+from ringfence.control.identities import Identities, Principal
+from ringfence.control.store import Store
+from ringfence.desired.state import INTERNET
+from ringfence.drivers.base import Driver
+from ringfence.model import errors, storage
+from ringfence.sandbox import record, trust
+from ringfence.sandbox.layout import Admin, Layout, ensure_admin
+
+log = logging.getLogger("server")
+
+#: Clients keep connections between polls that are five seconds apart; ours have to outlast that.
+_KEEP_ALIVE_S = 75
+_FAREWELL_S = 2
+_BACKLOG = 1024
+_HTTPS = 443
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work."""
+
+    driver: Driver
+    edge: socket.socket
+    enforced: bool
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Everything that was built."""
+
+    engine: Engine
+    store: Store
+    azure: ASGIApp
+    local: ASGIApp
+    names: hosts.Names
+    locations: Locations
+
+
+def main(arguments: Sequence[str]) -> None:
+    given = _parse(arguments)
+    _log_as_json()
+    os.umask(0o077)
+    layout = Layout(given.state)
+    started = _now()
+    if given.driver == "memory":
+        layout.create()
+        ensure_admin(layout)
+        trust.ensure(layout, started)
+    ground = _memory() if given.driver == "memory" else _linux(layout)
+    plane = _build(layout, ground, started)
+    try:
+        asyncio.run(_serve(layout, ground, plane, given.proxy_fd))
+    finally:
+        plane.engine.close()
+        ground.close()
+        plane.store.close()
+        log.info("ended")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="ringfence.server", description="The control plane of Ringfence.")
+    parser.add_argument("--state", type=Path, required=True, help="the state folder")
+    parser.add_argument("--proxy-fd", type=int, help="descriptor of the proxy's listening socket")
+    parser.add_argument(
+        "--driver", choices=("linux", "memory"), default="linux", help="memory: nothing is enforced, no namespace is needed"
+    )
+    return parser.parse_args(arguments)
+
+
+def _linux(layout: Layout) -> _Ground:
+    """The fabric of this sandbox. Raises OSError where the kernel refuses."""
+    from ringfence.drivers.linux.driver import LinuxDriver  # here, because it loads libnftables, which a try-out may lack
+
+    found = record.load(layout)
+    cgroups = found.cgroups if found is not None else ()
+    driver = LinuxDriver(layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups)
+    driver.prepare()
+    return _Ground(
+        driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close
+    )
+
+
+def _memory() -> _Ground:
+    from ringfence.drivers.memory import MemoryDriver
+
+    edge = _bound(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("127.0.0.1", 0))
+    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None)
+
+
+def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(address)
+    return listener
+
+
+def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
+    admin = layout.admin()
+    store = Store(layout.folder / "ringfence.db")
+    identities = Identities(store, lambda: secrets.token_bytes(16))
+    _know(identities, admin)
+    engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
+    contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
+    contents.sweep(blobs.in_use(engine.snapshot()))
+    locations = Locations(engine, ground.driver)
+    status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
+    names = hosts.Names(engine.snapshot)
+    azure = hosts.build(names, _apps(layout, admin, engine, contents))
+    return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
+
+
+def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -> Mapping[str, ASGIApp]:
+    tenant = admin.tenant_id.lower()
+    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
+    verifier = verify.Verifier(signer.public_key, tenant, _now)
+    return {
+        hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant)),
+        hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
+        hosts.ML: ml.build(engine, contents, verifier, tenant),
+        hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
+        hosts.KUBERNETES: kubernetes.build(),
+    }
+
+
+def _know(identities: Identities, admin: Admin) -> None:
+    """The administrator of admin.json may sign in, with the secret that stands there."""
+    try:
+        identities.authenticate(admin.client_id, admin.client_secret)
+    except errors.Unauthenticated:
+        principal = Principal(
+            client_id=admin.client_id, object_id=admin.object_id, tenant_id=admin.tenant_id, display_name="ringfence-admin"
+        )
+        identities.put(principal, admin.client_secret)
+
+
+def _account(engine: Engine, name: str) -> str | None:
+    """The storage account of a name, as the blob service knows it."""
+    found = (r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name.lower())
+    return next(map(blobs.account_of, found), None)
+
+
+class _Server(uvicorn.Server):
+    """One listener of several in a process: signals are the process's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_FAREWELL_S,
+    )
+    config.load()
+    config.ssl = context
+    return _Server(config)
+
+
+async def _serve(layout: Layout, ground: _Ground, plane: _Plane, proxy_fd: int | None) -> None:
+    """Until SIGTERM or SIGINT."""
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    context = tls.server_context(layout.folder, plane.names.serves, _now)
+    servers = (
+        (_server(plane.azure, context), ground.edge),
+        (_server(plane.local), _unix_socket(layout.control_socket)),
+    )
+    plane.engine.start()
+    way_out = await _proxy(layout, ground, plane, proxy_fd)
+    log.info("serving Azure's names at %s:%d, the local API at %s", *ground.edge.getsockname()[:2], layout.control_socket)
+    gc.collect()
+    gc.freeze()
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(server.serve(sockets=[listener])) for server, listener in servers]
+        tasks.create_task(_end(ending, running, [server for server, _ in servers]))
+    if way_out is not None:
+        way_out.close()
+    layout.control_socket.unlink(missing_ok=True)
+
+
+async def _end(ending: asyncio.Event, running: Sequence[asyncio.Task[None]], servers: Sequence[_Server]) -> None:
+    """End every listener when a signal came, or when one of them ended."""
+    waiting = asyncio.create_task(ending.wait())
+    await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for server in servers:
+        server.should_exit = True
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """Mode 0600 by the process's umask. What a dead process left at the path makes way."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(os.fsencode(path))
+    return listener
+
+
+async def _proxy(layout: Layout, ground: _Ground, plane: _Plane, descriptor: int | None) -> asyncio.Server | None:
+    found = record.load(layout)
+    if descriptor is None or found is None:
+        return None
+
+    async def locate(at: str) -> proxy.Place:
+        try:
+            place = await run_in_threadpool(plane.locations.reach, at)
+        except errors.Problem as problem:
+            raise LookupError(problem.message) from problem
+        return proxy.Place(place.key, place.resolver)
+
+    listener = socket.socket(fileno=descriptor)
+    return await proxy.start(listener, proxy.Exit(found.proxy_secret, locate, ground.driver.open_socket))
+
+
+class _JsonLines(logging.Formatter):
+    """One record, one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _log_as_json() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for name in ("uvicorn", "sqlalchemy", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,118 @@
+"""What is refused of workspaces, models and services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ringfence.model import errors
+from tests import clouds
+from tests.clouds import Cloud, environment, served_cloud, service, ws_path
+
+SERVICE = f"{ws_path()}/services/other"
+
+
+def refused(cloud: Cloud, body: dict[str, Any], path: str = SERVICE) -> errors.Problem:
+    before = cloud.snapshot
+    with pytest.raises(errors.Problem) as refusal:
+        cloud.put(path, body, location=None)
+    assert cloud.snapshot is before
+    return refusal.value
+
+
+def resources(**more: Any) -> dict[str, Any]:
+    return {"containerResourceRequirements": {"cpu": 0.5, "memoryInGB": 1, **more}}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"computeName": "nowhere"}, "ComputeNotFound"),
+        ({"computeName": None}, "ComputeNameRequired"),
+        ({"computeName": "../computes/myaks"}, "ComputeNotFound"),
+        ({"computeType": "ACI"}, "NotSupported"),
+        ({"numReplicas": 0}, "InvalidReplicaCount"),
+        ({"numReplicas": -1}, "InvalidReplicaCount"),
+        ({"numReplicas": 10**9}, "InvalidReplicaCount"),
+        ({"numReplicas": 100}, "KubernetesDeploymentFailed"),
+        ({"autoScaler": {"autoscaleEnabled": True, "minReplicas": 1, "maxReplicas": 10}}, "NotSupported"),
+        (resources(cpu=0), "InvalidContainerResources"),
+        (resources(cpu=-1), "InvalidContainerResources"),
+        (resources(memoryInGB=0), "InvalidContainerResources"),
+        (resources(cpu=2, cpuLimit=1), "InvalidContainerResources"),
+        (resources(cpu=13), "KubernetesDeploymentFailed"),
+        (resources(gpu=1), "NotSupported"),
+        ({"scoringTimeoutMs": 0}, "InvalidParameter"),
+        ({"maxConcurrentRequestsPerContainer": 0}, "InvalidParameter"),
+        ({"environmentImageRequest": {"modelIds": ["nothing:1"], "environment": environment()}}, "ModelNotFound"),
+        ({"environmentImageRequest": {"modelIds": ["diabetes"], "environment": environment()}}, "ModelNotFound"),
+        ({"environmentImageRequest": {"modelIds": ["diabetes:1"]}}, "NotSupported"),
+        ({"environmentImageRequest": {"environment": environment(script="")}}, "EntryScriptRequired"),
+        ({"aadAuthEnabled": True}, "NotSupported"),
+        ({"appInsightsEnabled": True}, "NotSupported"),
+        ({"dataCollection": {"eventHubEnabled": True, "storageEnabled": False}}, "NotSupported"),
+        ({"primaryKey": ""}, "InvalidParameter"),
+    ],
+)
+def test_service(change: dict[str, Any], code: str) -> None:
+    assert refused(served_cloud(), service() | change).code == code
+
+
+@pytest.mark.parametrize("name", ["ab", "Upper", "1st", "ends-", "under_score", "a" * 33])
+def test_names_of_services(name: str) -> None:
+    assert refused(served_cloud(), service(), f"{ws_path()}/services/{name}").code == "InvalidServiceName"
+
+
+def test_several_services_share_the_cores_of_a_cluster() -> None:
+    cloud = served_cloud()
+    large = service() | resources(cpu=6)
+    cloud.put(SERVICE, large, location=None)
+    problem = refused(cloud, large, f"{ws_path()}/services/third")
+    assert problem.code == "KubernetesDeploymentFailed" and "12.5 cores" in problem.message
+    cloud.put(SERVICE, large, location=None)
+
+
+def test_an_autoscaler_that_stands_still_is_a_number_of_replicas() -> None:
+    cloud = served_cloud()
+    cloud.put(SERVICE, service(autoScaler={"autoscaleEnabled": True, "minReplicas": 2, "maxReplicas": 2}), location=None)
+
+
+def test_a_service_stays_on_its_cluster() -> None:
+    cloud = served_cloud()
+    cloud.put(f"{ws_path()}/computes/other", clouds.aks())
+    assert refused(cloud, service("other"), f"{ws_path()}/services/diabetes").code == "ComputeCannotBeChanged"
+
+
+def test_models_and_assets_in_use_stay() -> None:
+    cloud = served_cloud()
+    for path, code in (
+        (f"{ws_path()}/models/diabetes/versions/1", "ModelInUse"),
+        (f"{ws_path()}/assets/diabetes-1", "AssetInUse"),
+    ):
+        with pytest.raises(errors.Conflict) as refusal:
+            cloud.delete(path)
+        assert refusal.value.code == code
+
+
+def test_a_model_needs_its_asset() -> None:
+    body = {"name": "lost", "version": 1, "url": "aml://asset/none"}
+    assert refused(served_cloud(), body, f"{ws_path()}/models/lost/versions/1").code == "InvalidResourceReference"
+
+
+@pytest.mark.parametrize(("name", "version"), [("-bad", "1"), ("good", "0"), ("good", "one"), ("a" * 256, "1")])
+def test_names_of_models(name: str, version: str) -> None:
+    body = {"name": name, "version": 1, "url": "aml://asset/diabetes-1"}
+    assert refused(served_cloud(), body, f"{ws_path()}/models/{name}/versions/{version}").code in (
+        "InvalidName",
+        "InvalidModelVersion",
+    )
+
+
+def test_a_workspace_names_only_what_exists() -> None:
+    account = str(clouds.rid("mlgroup/Microsoft.Storage/storageAccounts/none"))
+    cloud = served_cloud()
+    before = cloud.snapshot
+    with pytest.raises(errors.Invalid) as refusal:
+        cloud.put(ws_path("second"), {"storageAccount": account})
+    assert refusal.value.code == "InvalidResourceReference" and cloud.snapshot is before

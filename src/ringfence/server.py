@@ -97,7 +97,8 @@ class _Plane:
 def main(arguments: Sequence[str]) -> None:
     given = _parse(arguments)
     _log_as_json()
-    os.umask(0o077)
+    # Workloads read their folders as another user; secrets are closed by the state folder's own mode 0700.
+    os.umask(0o022)
     layout = Layout(given.state)
     started = _now()
     if given.driver == "memory":
@@ -258,10 +259,11 @@ async def _end(ending: asyncio.Event, running: Sequence[asyncio.Task[None]], ser
 
 
 def _unix_socket(path: Path) -> socket.socket:
-    """Mode 0600 by the process's umask. What a dead process left at the path makes way."""
+    """Mode 0600 before it listens. What a dead process left at the path makes way."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(os.fsencode(path))
+    path.chmod(0o600)
     return listener
 
 

@@ -126,6 +126,10 @@ def environments(ws: Workspace) -> None:
     assert environment.register(ws).version == "2"
     assert Environment.get(ws, "sklearn").version == "2" and Environment.get(ws, "sklearn", version="1").name == "sklearn"
     assert "sklearn" in Environment.list(ws)
+    built = environment.build(ws)
+    built.wait_for_completion(show_output=True)
+    assert built.status == "Succeeded" and "would install joblib" in built.get_log()
+    assert environment.get_image_details(ws).image_exist
 
 
 def services(ws: Workspace, model: Model) -> None:

@@ -87,13 +87,13 @@ def make_ca(pki: Path) -> None:
 
 
 def follow_names(engine: Engine, file: Path) -> None:
-    """Keep the hosts file up to date, for as long as the process lives."""
-    version = -1
+    """Add names to the hosts file as they come, for as long as the process lives. Adding never shows a reader half a file."""
+    known: set[str] = set()
     while True:
-        snapshot = engine.snapshot()
-        if snapshot.version != version:
-            version = snapshot.version
-            file.write_text("".join(f"127.0.0.1 {name}\n" for name in ["localhost", *names.hosts(snapshot)]))
+        new = sorted(set(names.hosts(engine.snapshot())) - known)
+        known |= set(new)
+        with file.open("a") as hosts_file:
+            hosts_file.write("".join(f"127.0.0.1 {name}\n" for name in new))
         time.sleep(0.02)
 
 

@@ -7,10 +7,10 @@ import datetime as dt
 
 import pytest
 from pydantic import ValidationError
+from tests import clouds
 
 from ringfence.model import catalog, ml, network, serving
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from tests import clouds
 
 RULE = clouds.rule(100)
 

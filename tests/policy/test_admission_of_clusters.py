@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from ringfence.model import errors
 from tests import clouds
 from tests.clouds import Cloud, aks, network, rid, seed_cloud, subnet, vnet_path, ws_path
+
+from ringfence.model import errors
 
 VNET = vnet_path("mynetwork")
 COMPUTE = f"{ws_path()}/computes/myaks"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from ringfence.model import errors
 from tests import clouds
 from tests.clouds import Cloud, network, nsg_path, rid, rule, seed_cloud, subnet, vnet_path
+
+from ringfence.model import errors
 
 VNET = vnet_path("mynetwork")
 
@@ -61,7 +61,7 @@ def test_what_a_network_cannot_be_promised(more: dict[str, Any]) -> None:
 
 
 def test_what_a_network_may_say() -> None:
-    harmless = {
+    harmless: dict[str, Any] = {
         "enableDdosProtection": False,
         "enableVmProtection": False,
         "flowTimeoutInMinutes": None,
@@ -194,6 +194,14 @@ def test_priority_and_direction_are_unique() -> None:
     assert refused(cloud, f"{group}/securityRules/b", rule(100, "Deny"), location=None).code == "SecurityRuleConflict"
     cloud.put(f"{group}/securityRules/b", rule(100, direction="Outbound"), location=None)
     cloud.put(f"{group}/securityRules/a", rule(100, "Deny"), location=None)
+
+
+def test_a_rule_that_stops_health_probes_is_warned_about() -> None:
+    cloud, group = seed_cloud(), nsg_path("mynetwork-nsg")
+    (warning,) = cloud.put(f"{group}/securityRules/closed", rule(4000, "Deny"), location=None)
+    assert "168.63.129.16" in warning
+    assert cloud.put(f"{group}/securityRules/probes", rule(200, sourceAddressPrefix="AzureLoadBalancer"), location=None) == []
+    assert cloud.put(f"{group}/securityRules/closed", rule(4000, "Deny"), location=None) == []
 
 
 def _nic(more: dict[str, Any] | None = None, **top: Any) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
-
-from ringfence.model import errors
 from tests import clouds
 from tests.clouds import Cloud, environment, served_cloud, service, ws_path
+
+from ringfence.model import errors
+from ringfence.model.resource import ProvisioningState
 
 SERVICE = f"{ws_path()}/services/other"
 
@@ -71,6 +73,23 @@ def test_several_services_share_the_cores_of_a_cluster() -> None:
     problem = refused(cloud, large, f"{ws_path()}/services/third")
     assert problem.code == "KubernetesDeploymentFailed" and "12.5 cores" in problem.message
     cloud.put(SERVICE, large, location=None)
+
+
+def test_a_cluster_does_not_shrink_below_its_services() -> None:
+    cloud = served_cloud()
+    cloud.put(SERVICE, service() | resources(cpu=6), location=None)
+    path, small = f"{ws_path()}/computes/myaks", {"agentCount": 1, "clusterPurpose": "DevTest"}
+    assert refused(cloud, clouds.aks(clouds.vnet_path("mynetwork"), **small), path).code == "KubernetesDeploymentFailed"
+    cloud.gone(SERVICE)
+    cloud.put(path, clouds.aks(clouds.vnet_path("mynetwork"), **small))
+
+
+@pytest.mark.parametrize("state", [ProvisioningState.CREATING, ProvisioningState.FAILED, ProvisioningState.DELETING])
+def test_a_cluster_that_is_not_there_yet_takes_no_services(state: ProvisioningState) -> None:
+    cloud = served_cloud()
+    cluster = cloud.snapshot.need(clouds.rid(f"{ws_path()}/computes/myaks"))
+    cloud.snapshot = cloud.snapshot.changed([dataclasses.replace(cluster, state=state)])
+    assert refused(cloud, service()).code == "ComputeResourceNotCreated"
 
 
 def test_an_autoscaler_that_stands_still_is_a_number_of_replicas() -> None:

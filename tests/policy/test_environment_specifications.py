@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests import clouds
 
 from ringfence.model import errors
 from ringfence.policy import environments
 from ringfence.policy.environments import Requirements
-from tests import clouds
 
 
 def spec(*dependencies: Any, **more: Any) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 import pytest
+from tests import clouds
+from tests.clouds import Cloud, aks, nsg_path, rid, rule, subnet, vnet_path, ws_path
 
 from ringfence.model.network import Protocol
 from ringfence.policy import places, reach
 from ringfence.policy.places import Kind, Place
 from ringfence.policy.reach import Trace, Verdict
-from tests import clouds
-from tests.clouds import Cloud, aks, nsg_path, rid, rule, subnet, vnet_path, ws_path
 
 VNET, NSG, OTHER = vnet_path("mynetwork"), nsg_path("mynetwork-nsg"), vnet_path("myvnetname", "myvnetresourcegroup")
 INTERNET = None

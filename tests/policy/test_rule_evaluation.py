@@ -7,12 +7,12 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import clouds
 
 from ringfence.model import errors
 from ringfence.model.network import Access, Direction, Protocol, SecurityRule
 from ringfence.policy import rules
 from ringfence.policy.rules import Packet
-from tests import clouds
 
 SPACE = (IPv4Network("10.1.0.0/16"),)
 VNET, OTHER, PUBLIC, PROBE = "10.1.0.9", "10.2.0.9", "198.19.255.4", "168.63.129.16"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -17,7 +18,7 @@ def test_no_two_services_share_an_address() -> None:
     blocks += [tags.block(tag, region) for tag in tags._REGIONAL for region in tags.REGIONS]
     blocks += [tags.api_server_block(region) for region in tags.REGIONS]
     ordered = sorted(blocks)
-    assert all(not before.overlaps(after) for before, after in zip(ordered, ordered[1:], strict=False))
+    assert all(not before.overlaps(after) for before, after in itertools.pairwise(ordered))
     assert all(block.subnet_of(tags.AZURE) for block in blocks)
 
 

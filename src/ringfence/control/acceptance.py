@@ -1,7 +1,7 @@
 """What a PUT means, against one snapshot: everything that would be written, or Azure's refusal.
 
-Order: preconditions, other operations, companions, the documented rules, addresses. Nothing
-is written here; the engine stores the decision in the transaction in which the snapshot
+Order: preconditions, parents, other operations, companions, the documented rules, addresses.
+Nothing is written here; the engine stores the decision in the transaction in which the snapshot
 was read.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ringfence.control import removal, wording
 from ringfence.desired import alloc
-from ringfence.model import errors
+from ringfence.model import catalog, errors
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot, region_of
 from ringfence.policy import admission
@@ -66,6 +66,7 @@ def decide(snapshot: Snapshot, request: Request, moment: Moment) -> Decision:
     id = spelled(snapshot, request.draft.id)
     old = snapshot.get(id)
     _preconditions(id, old, request)
+    _parents(snapshot, id)
     main = _stored(old, dataclasses.replace(request.draft, id=id), moment)
     children = _children(snapshot, main, request.also, moment)
     gone = removal.mark(snapshot, [r for r in map(snapshot.get, request.remove) if r is not None])
@@ -134,6 +135,26 @@ def _preconditions(id: ResourceId, old: Resource | None, request: Request) -> No
     check_etag(old, request.if_match)
 
 
+def _parents(snapshot: Snapshot, id: ResourceId) -> None:
+    """Everything above has to exist and stay. Levels that are no resources of their own are passed over."""
+    if id.type == GROUP_TYPE:
+        return
+    group = snapshot.get(id.group_id)
+    if group is None:
+        raise wording.not_found(id.group_id)
+    if group.state is ProvisioningState.DELETING:
+        raise wording.group_being_deleted(group.id)
+    parent = id.parent
+    while parent.provider is not None:
+        if parent.type.lower() in catalog.PROPERTIES:
+            found = snapshot.get(parent)
+            if found is None:
+                raise wording.parent_not_found(id, parent)
+            if found.state is ProvisioningState.DELETING:
+                raise wording.busy(found.id)
+        parent = parent.parent
+
+
 def _stored(old: Resource | None, draft: Resource, moment: Moment) -> Resource:
     """The draft as a row: what it leaves out keeps its value where Azure keeps it."""
     fresh = dataclasses.replace(
@@ -141,12 +162,13 @@ def _stored(old: Resource | None, draft: Resource, moment: Moment) -> Resource:
     )
     if old is None:
         return fresh
-    stays = draft.location is None or region_of(draft.location) == region_of(old.location or "")
+    if old.location and draft.location and region_of(old.location) != region_of(draft.location):
+        raise wording.moved(old.id, old.location, draft.location)
     creating = old.state in (ProvisioningState.CREATING, ProvisioningState.ACCEPTED)
     return dataclasses.replace(
         fresh,
         id=old.id,
-        location=old.location if stays else draft.location,
+        location=old.location or draft.location,
         properties=draft.properties.merged(old.properties),
         sku=draft.sku if draft.sku is not None else old.sku,
         identity=draft.identity if draft.identity is not None else old.identity,

@@ -22,6 +22,31 @@ def not_found(id: ResourceId) -> errors.NotFound:
     )
 
 
+def parent_not_found(id: ResourceId, parent: ResourceId) -> errors.NotFound:
+    """A write below something that is not there."""
+    return errors.NotFound(
+        "ParentResourceNotFound",
+        f"Failed to perform 'write' on resource(s) of type '{'/'.join(id.types)}', "
+        f"because the parent resource '{parent}' could not be found.",
+    )
+
+
+def moved(id: ResourceId, here: str, there: str) -> errors.Conflict:
+    """A PUT that names another location than the resource has."""
+    if id.type == GROUP_TYPE:
+        return errors.Conflict(
+            "InvalidResourceGroupLocation",
+            f"Invalid resource group location '{there}'. The Resource group already exists in location '{here}'.",
+            target="location",
+        )
+    return errors.Conflict(
+        "InvalidResourceLocation",
+        f"The resource '{id.name}' already exists in location '{here}' in resource group '{id.group}'. "
+        f"A resource with the same name cannot be created in location '{there}'. Please select a new resource name.",
+        target="location",
+    )
+
+
 def group_being_deleted(group: ResourceId) -> errors.Conflict:
     """A write into a group on its way out."""
     return errors.Conflict(

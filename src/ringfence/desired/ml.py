@@ -6,12 +6,15 @@ The layout inside a bundle is Azure ML's: the app root is /var/azureml-app, mode
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from ringfence.desired import keys
-from ringfence.desired.state import AnyItem, Bundle, Environment, File, Route, Router, Target, Workload
+from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Workload
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import companions, environments, places, sizes
@@ -54,32 +57,29 @@ def _served(snapshot: Snapshot, key: str, replicas: tuple[Place, ...]) -> _Serve
 
 
 def _shared(snapshot: Snapshot, served: Iterable[_Served]) -> Iterator[AnyItem]:
-    """Environments and bundles, each once, with every service that waits for it."""
-    waiting: dict[str, set[str]] = {}
-    made: dict[str, tuple[Environment, Bundle]] = {}
+    """Environments and bundles, each once, with everyone who waits for it: services, and environments asked to be built."""
+    waiting: dict[Key, set[str]] = {}
+    found: dict[Key, Environment | Bundle] = {}
     for one in served:
-        pair = environment(one.properties), bundle(snapshot, one.resource)
-        for item in pair:
+        for item in (environment(one.properties), bundle(snapshot, one.resource)):
+            found[item.key] = item
             waiting.setdefault(item.key, set()).add(one.resource.key)
-        made[one.resource.key] = pair
-    done = set()
-    for env, files in made.values():
-        if env.key not in done:
-            yield Environment(
-                key=env.key,
-                owners=tuple(sorted(waiting[env.key])),
-                python=env.python,
-                pip=env.pip,
-                index_options=env.index_options,
-            )
-        if files.key not in done:
-            yield Bundle(key=files.key, owners=tuple(sorted(waiting[files.key])), files=files.files)
-        done |= {env.key, files.key}
+    for version in places.alive(snapshot, serving.ENVIRONMENT_VERSION):
+        assert isinstance(version.properties, serving.EnvironmentVersion)
+        if version.properties.build:
+            asked = _environment(version.properties.definition)
+            found[asked.key] = asked
+            waiting.setdefault(asked.key, set()).add(version.key)
+    for key, item in found.items():
+        yield dataclasses.replace(item, owners=tuple(sorted(waiting[key])))
 
 
 def environment(properties: serving.Service) -> Environment:
     """The environment of a service, without owners. Raises as `environments.requirements`; admission has asked before."""
-    definition = properties.environment_image_request.environment
+    return _environment(properties.environment_image_request.environment)
+
+
+def _environment(definition: Mapping[str, JsonValue] | None) -> Environment:
     asked = environments.requirements(definition) if definition is not None else environments.Requirements()
     key = keys.content(repr((asked.python, asked.pip, asked.index_options)))
     return Environment(key=f"env/{key}", python=asked.python, pip=asked.pip, index_options=asked.index_options)

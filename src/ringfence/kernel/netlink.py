@@ -38,6 +38,7 @@ _SCOPE_GLOBAL, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
 _TYPES = {"unicast": 1, "local": 2, "blackhole": 6}
 _ONLINK = 4
 _NUD_PERMANENT = 0x80
+_OPERATIONAL = b"\x06"
 _LARGEST_SEND = 60_000
 
 
@@ -148,17 +149,26 @@ class Rtnl:
     def links(self) -> tuple[Link, ...]:
         without_statistics = _attribute(29, struct.pack("I", 8))
         found = []
-        for body in self._dump(_GETLINK, _LINK.pack(0, 0, 0, 0, 0, 0) + without_statistics):
+        for body in self._ask(_GETLINK, _LINK.pack(0, 0, 0, 0, 0, 0) + without_statistics, _DUMP):
             index = _LINK.unpack_from(body)[3]
             attributes = dict(_attributes(body, _LINK.size))
             found.append(Link(index, _text(attributes.get(3)), _text(attributes.get(20))))
         return tuple(found)
 
+    def is_operational(self, index: int) -> bool:
+        """Whether a link sends yet. From Linux 6.8 on, the question itself makes the kernel finish what is due.
+
+        A veth that was up before its peer drops what it sends until the kernel's link watch has run.
+        """
+        for body in self._ask(_GETLINK, _LINK.pack(0, 0, 0, index, 0, 0), _ACK):
+            return dict(_attributes(body, _LINK.size)).get(16) == _OPERATIONAL
+        return False
+
     def routes(self) -> tuple[Route, ...]:
         """The routes of the main table."""
         kinds = {number: kind for kind, number in _TYPES.items()}
         found = []
-        for body in self._dump(_GETROUTE, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)):
+        for body in self._ask(_GETROUTE, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0), _DUMP):
             _, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
             if table != _TABLE_MAIN:
                 continue
@@ -189,21 +199,23 @@ class Rtnl:
                 if number == self._sequence:
                     return error
 
-    def _dump(self, kind: int, body: bytes) -> Iterator[bytes]:
+    def _ask(self, kind: int, body: bytes, how: int) -> Iterator[bytes]:
+        """The answers to a question, up to the end of a dump or an acknowledgement."""
         self._sequence += 1
-        header = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | _DUMP, self._sequence, 0)
+        header = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | how, self._sequence, 0)
         self._socket.send(header + body)
+        answers: list[bytes] = []
         while True:
             for kind_of_answer, _, number, content in _messages(self._socket.recv(1 << 18)):
                 if number != self._sequence:
                     continue
-                if kind_of_answer == _DONE:
-                    return
                 if kind_of_answer == _ERROR:
-                    refused = _refusal(content, 0, f"dump {kind}")
+                    refused = _refusal(content, 0, f"answer question {kind}")
                     if refused is not None:
                         raise refused
-                yield content
+                if kind_of_answer in (_DONE, _ERROR):
+                    return iter(answers)
+                answers.append(content)
 
 
 def chain_names(table: str) -> tuple[str, ...]:

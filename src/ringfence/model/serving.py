@@ -112,11 +112,12 @@ class ModelVersion(Properties):
 
 
 class EnvironmentVersion(Properties):
-    """A registered environment, as the client sent it. version: as in the id."""
+    """A registered environment, as the client sent it. version: as in the id. build: whether it was asked to be built."""
 
     name: str
     version: str
     definition: Mapping[str, JsonValue] = Field(default_factory=dict)
+    build: bool = False
 
 
 class AutoScaler(Properties):

@@ -80,7 +80,7 @@ class _Same:
 
 
 @lru_cache(maxsize=4096)
-def _group(id: str, written: _Same, exists: bool, space: Space) -> Group:
+def _group(id: str, children: _Same, exists: bool, space: Space) -> Group:
     # A group that is not there lets nothing pass: a reference is never weaker than what it names.
-    meant = rules.effective(written.children, space) if exists else rules.Rules((), ())
-    return Group(id, meant, (id, *(child.key for child in written.children)))
+    meant = rules.effective(children.children, space) if exists else rules.Rules((), ())
+    return Group(id, meant, (id, *(child.key for child in children.children)))

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SUFFIX = ".blob.core.windows.net"
 _MIB = 1024 * 1024
+_MOST_DISCARDED = 64 * _MIB
 _METHODS = ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "OPTIONS"]
 
 
@@ -73,17 +74,33 @@ class BlobService:
     async def handle(self, request: Request) -> Response:
         request_id = self._new_id()
         try:
-            answer = await self._dispatch(request)
-        except BlobError as error:
-            answer = self._refused(request, error, request_id)
-        except errors.Problem as problem:
-            answer = self._refused(request, BlobError(problem.code), request_id)
+            answer = await self._answer(request, request_id)
         except ClientDisconnect:
             log.info("blob: an upload ended before its body did")
             answer = self._refused(request, BlobError("IncompleteBody"), request_id)
         answer.headers["x-ms-request-id"] = request_id
         answer.headers["x-ms-version"] = sas.VERSION
         return answer
+
+    async def _answer(self, request: Request, request_id: str) -> Response:
+        try:
+            return await self._dispatch(request)
+        except BlobError as error:
+            answer = self._refused(request, error, request_id)
+        except errors.Problem as problem:
+            answer = self._refused(request, BlobError(problem.code), request_id)
+        await self._discard(request)
+        return answer
+
+    async def _discard(self, request: Request) -> None:
+        """Take what is left of a body that was refused unread: a client that is cut off while sending loses the answer."""
+        if getattr(request.state, "begun", False):
+            return
+        left = _MOST_DISCARDED
+        async for chunk in request.stream():
+            left -= len(chunk)
+            if left < 0:
+                return
 
     async def fault(self, request: Request, _: Exception) -> Response:
         """The server logs the cause; the client learns that it is not its own."""
@@ -158,6 +175,7 @@ class BlobService:
         about = About(requests.content_type(request, "x-ms-blob-content-type"), requests.metadata(request))
         condition = requests.condition(request)
         await self._early(asked, condition)
+        request.state.begun = True
         body = bytearray()
         async for chunk in request.stream():
             body += chunk
@@ -184,6 +202,7 @@ class BlobService:
     async def _receive(self, request: Request, most: int) -> Content:
         """Stream a body to disk. Leaves nothing behind unless it is whole and its MD5 is the one announced."""
         announced, expected = requests.length(request, most), requests.md5(request, "content-md5")
+        request.state.begun = True
         upload = await to_thread.run_sync(self._blobs.contents.begin, most)
         try:
             pending = bytearray()

@@ -23,6 +23,7 @@ from ringfence.api.ml.artifacts import Artifacts
 from ringfence.api.ml.assets import Assets
 from ringfence.api.ml.computes import Computes
 from ringfence.api.ml.environments import Environments
+from ringfence.api.ml.images import Images
 from ringfence.api.ml.links import Links
 from ringfence.api.ml.models import Models
 from ringfence.api.ml.operations import Operations
@@ -90,7 +91,8 @@ def build(engine: Engine, blobs: Blobs, verifier: Verifier, tenant: str) -> Star
     assets, environments = Assets(engine, artifacts, writer), Environments(engine, writer)
     models = Models(engine, assets, writer)
     services = Services(engine, Drafts(artifacts, environments), environments, writer, transcripts)
-    nouns = (artifacts, assets, models, environments, services, Operations(engine, transcripts, links), Computes(engine))
+    images, operations = Images(engine, environments, writer, links), Operations(engine, transcripts, links)
+    nouns = (artifacts, assets, models, environments, images, services, operations, Computes(engine))
     routes = [route for noun in nouns for route in noun.routes()]
     door = _Door(engine, verifier.accepting(MACHINE_LEARNING), tenant, routes, links)
     return Starlette(routes=[Path("/{path:path}", door.handle, methods=_METHODS)], exception_handlers={Exception: _fault})

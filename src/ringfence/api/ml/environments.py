@@ -1,7 +1,7 @@
 """Registered environments: definitions under a name, in numbered versions (contract section 7.6).
 
 A definition is stored as sent, with the names of its parts in one spelling. Building
-happens when a service needs the environment; what is built already is asked of the engine.
+happens when a service needs the environment, or when `images` is asked to.
 """
 
 from __future__ import annotations

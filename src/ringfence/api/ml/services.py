@@ -14,12 +14,12 @@ from ringfence.api.ml.routing import Asked, Route
 from ringfence.api.ml.service_drafts import Drafts, chosen_key
 from ringfence.api.ml.transcripts import Transcripts
 from ringfence.api.ml.writing import Writer
+from ringfence.control import acceptance, removal
 from ringfence.control.engine import Accepted, Engine
 from ringfence.control.operations import Operation
 from ringfence.model import errors, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
-from ringfence.policy import admission
 
 _MOST_LINES = 5000
 
@@ -180,21 +180,23 @@ class Services:
             raise _taken(id)
 
     def _judge_create(self, workspace: Resource, payload: dict[str, JsonValue]) -> None:
-        id, properties, old = self._draft(workspace, payload)
-        self._judge(id, properties, old)
+        id, properties, _ = self._draft(workspace, payload)
+        self._judge(id, properties)
 
     def _judge_update(self, workspace: Resource, id: ResourceId, patch: JsonValue) -> None:
         old = self._engine.get(id)
-        self._judge(id, self._drafts.patched(workspace, service_documents.of(old), patch), old)
+        self._judge(id, self._drafts.patched(workspace, service_documents.of(old), patch))
 
-    def _judge(self, id: ResourceId, properties: serving.Service, old: Resource | None) -> None:
-        problems, _ = admission.check(self._engine.snapshot(), self._writer.draft(id, properties), old)
-        _raise_first(problems)
+    def _judge(self, id: ResourceId, properties: serving.Service) -> None:
+        """What `Engine.put` would say, without writing."""
+        request = acceptance.Request(draft=self._writer.draft(id, properties))
+        acceptance.decide(self._engine.snapshot(), request, acceptance.Moment(self._engine.clock(), self._engine.new_id))
 
     def _judge_delete(self, id: ResourceId) -> None:
-        found = self._engine.snapshot().get(id)
+        snapshot = self._engine.snapshot()
+        found = snapshot.get(id)
         if found is not None:
-            _raise_first(admission.check_delete(self._engine.snapshot(), found))
+            removal.decide(snapshot, found)
 
 
 def service_id(workspace: Resource, name: str) -> ResourceId:
@@ -220,11 +222,6 @@ def _location(asked: Asked, operation: Operation) -> dict[str, str]:
     """The SDK takes the last segment only, and adds it to its own base."""
     base = asked.base + asked.path[: asked.path.lower().index("/services")]
     return {"Operation-Location": f"{base}/operations/{operation.id}"}
-
-
-def _raise_first(problems: Sequence[errors.Problem]) -> None:
-    if problems:
-        raise problems[0]
 
 
 def _verdict(judge: Callable[[], None]) -> Response:

@@ -77,11 +77,12 @@ def _build_root(spec: LaunchSpec) -> None:
         _write(_place(spec, path, folder=False), text, 0o644)
     for target, path in spec.links:
         os.symlink(target, _place(spec, path))
-    for source, path, kind in spec.binds:
-        _bind(spec, source, path, kind)
+    # Before the binds: the state folder, and so an environment, may itself lie below /tmp.
     for folder, mebibytes in spec.scratch.items():
         place = _place(spec, folder, folder=True)
         syscalls.mount("tmpfs", place, "tmpfs", private, f"size={mebibytes}m,mode=1777")
+    for source, path, kind in spec.binds:
+        _bind(spec, source, path, kind)
     _devices(spec)
     _processes(spec)
     syscalls.mount(None, spec.root, None, syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | private)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import time
 from collections.abc import Iterable
 
 from ringfence.drivers.linux.namespaces import Namespace
@@ -16,6 +17,7 @@ from ringfence.kernel.netlink import Link, NetlinkError, VethEnd
 
 GATEWAY = "169.254.1.1"
 GATEWAY_MAC = bytes.fromhex("123456789abc")  # Azure's virtual gateway
+_OPERATIONAL_WITHIN_S = 2.0
 UPLINK = "edge"
 """The name of a router's link to the edge."""
 
@@ -51,6 +53,7 @@ def attach(endpoint: Namespace, router: Namespace, address: str, alias: str) -> 
     router.rtnl.add_neighbour(index, address, mac)
     router.rtnl.add_route(f"{address}/32", link=index)
     router.rtnl.commit()
+    _await_operational(endpoint, _ETH0)
     router.rtnl.set_alias(index, alias)
     router.rtnl.commit()
     return index
@@ -81,6 +84,7 @@ def join_edge(router: Namespace, edge: Namespace, index: int, alias: str) -> Non
     edge.rtnl.set_up(far)
     edge.rtnl.add_neighbour(far, GATEWAY, router_mac)
     edge.rtnl.commit()
+    _await_operational(router, _ETH0)
     router.rtnl.set_alias(_ETH0, alias)
     router.rtnl.commit()
 
@@ -106,6 +110,15 @@ def publish(edge: Namespace, index: int, addresses: frozenset[str]) -> None:
 
 def find(namespace: Namespace, name: str) -> Link | None:
     return next((link for link in namespace.rtnl.links() if link.name == name), None)
+
+
+def _await_operational(namespace: Namespace, index: int) -> None:
+    """The end that came up first sends nothing until the kernel has noticed that the other one is up, too."""
+    until = time.monotonic() + _OPERATIONAL_WITHIN_S
+    while not namespace.rtnl.is_operational(index):
+        if time.monotonic() > until:
+            raise TimeoutError(f"link {index} of {namespace.name} did not come up within {_OPERATIONAL_WITHIN_S} s")
+        time.sleep(0.001)
 
 
 def _add_pair(here: Namespace, end: VethEnd, there: Namespace, peer: VethEnd) -> None:

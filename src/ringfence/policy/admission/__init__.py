@@ -38,6 +38,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
     serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),
     serving.MODEL_VERSION: _Rules(rules=(references.targets_exist,)),
+    serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),
     access.VAULT: _Rules(rules=plain.RULES),
     registry.REGISTRY: _Rules(rules=plain.RULES),

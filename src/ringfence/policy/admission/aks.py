@@ -13,6 +13,7 @@ from ringfence.model import errors, ml, network
 from ringfence.model.ml import ClusterPurpose
 from ringfence.model.resource import Resource
 from ringfence.policy import companions, sizes
+from ringfence.policy.admission import ml as ml_rules
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
 
 _BASE = "properties.properties"
@@ -248,6 +249,12 @@ def plan_stays(case: Case) -> Iterator[Finding]:
             yield errors.Invalid("PropertyChangeNotAllowed", message, target=name)
 
 
+def services_still_fit(case: Case) -> Iterator[Finding]:
+    """A smaller cluster still holds the services that run on it."""
+    if case.old is not None:
+        yield from ml_rules.services_fit(case.snapshot, case.new, f"{_BASE}.agentCount")
+
+
 def endpoint_is_enforceable(case: Case) -> Iterator[Finding]:
     """TLS on scoring endpoints has nothing behind it yet."""
     ssl = aks(case).ssl_configuration
@@ -266,5 +273,6 @@ RULES = (
     subnets_are_not_delegated,
     size_fits_the_purpose,
     plan_stays,
+    services_still_fit,
     endpoint_is_enforceable,
 )

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 from ringfence.model import errors, ml, serving
 from ringfence.model.ids import ResourceId
-from ringfence.model.resource import Resource
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import environments, places, sizes
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _MOST_REPLICAS = 1000
+#: States of a compute that a service can be deployed to.
+_READY = frozenset({ProvisioningState.SUCCEEDED, ProvisioningState.UPDATING})
 
 
 def service(case: Case) -> serving.Service:
@@ -69,11 +71,14 @@ def service_names_its_cluster(case: Case) -> Iterator[Finding]:
 
 def cluster_exists(case: Case) -> Iterator[Finding]:
     """The compute is one of this workspace, and the service stays on it."""
-    where = places.compute_of(case.new)
-    if where is None or case.snapshot.get(where) is None:
-        name = service(case).compute_name
+    where, name = places.compute_of(case.new), service(case).compute_name
+    found = case.snapshot.get(where) if where is not None else None
+    if found is None:
         message = f"The compute '{name}' does not exist in the workspace '{case.new.id.parent.name}'. Create it first."
         yield errors.Invalid("ComputeNotFound", message, target="computeName")
+    elif found.state not in _READY:
+        message = f"The compute '{name}' is in the state {found.state.value}. Wait until it is created, or create it again."
+        yield errors.Invalid("ComputeResourceNotCreated", message, target="computeName")
     if case.old is not None and places.compute_of(case.old) != where:
         message = f"The service '{case.new.id.name}' stays on its compute. Delete it and deploy it again."
         yield errors.Invalid("ComputeCannotBeChanged", message, target="computeName")
@@ -107,6 +112,16 @@ def environment_can_be_built(case: Case) -> Iterator[Finding]:
         message = "The environment names no entry script (AZUREML_ENTRY_SCRIPT). Give an InferenceConfig with entry_script."
         target = "environmentImageRequest.environment.environmentVariables"
         yield errors.Invalid("EntryScriptRequired", message, target=target)
+
+
+def environment_version_can_be_built(case: Case) -> Iterator[Finding]:
+    """An environment that is asked to be built by itself, held to the same as one of a service."""
+    assert isinstance(case.new.properties, serving.EnvironmentVersion)
+    if case.new.properties.build:
+        try:
+            environments.requirements(case.new.properties.definition)
+        except errors.Problem as problem:
+            yield problem
 
 
 def replicas_are_in_range(case: Case) -> Iterator[Finding]:
@@ -156,22 +171,27 @@ def service_fits_on_its_cluster(case: Case) -> Iterator[Finding]:
     """The replicas of all services of a cluster fit on its nodes, as a scheduler would count."""
     where = places.compute_of(case.new)
     cluster = case.snapshot.get(where) if where is not None else None
-    if cluster is None or not isinstance(cluster.properties, ml.Compute):
-        return
+    if cluster is not None:
+        yield from services_fit(case.snapshot, cluster, "containerResourceRequirements")
+
+
+def services_fit(snapshot: Snapshot, cluster: Resource, target: str) -> Iterator[Finding]:
+    """The refusal of more replicas than a cluster has cores and memory for, if they are more."""
+    assert isinstance(cluster.properties, ml.Compute)
     asked = cluster.properties.properties
     size = sizes.size(asked.agent_vm_size)
-    if size is None:
+    mine = [s for s in places.alive(snapshot, serving.SERVICE) if places.compute_of(s) == cluster.id]
+    if size is None or not mine:
         return
-    others = [s for s in places.alive(case.snapshot, serving.SERVICE) if places.compute_of(s) == where and s.key != case.new.key]
-    cpu, memory = (sum(pair) for pair in zip(*(_wanted(s) for s in (case.new, *others)), strict=True))
+    cpu, memory = (sum(column) for column in zip(*map(_wanted, mine), strict=True))
     have = asked.agent_count * size.cores, asked.agent_count * size.memory_gb
     if cpu > have[0] or memory > have[1]:
         yield errors.Invalid(
             "KubernetesDeploymentFailed",
-            "Couldn't Schedule because the kubernetes cluster didn't have available resources: with this service "
-            f"{cpu:g} cores and {memory:g} GB are asked of {asked.agent_count} nodes with {have[0]} cores and {have[1]:g} GB. "
-            "Ask for less, delete other services, or add nodes.",
-            target="containerResourceRequirements",
+            "Couldn't Schedule because the kubernetes cluster didn't have available resources: all services together ask for "
+            f"{cpu:g} cores and {memory:g} GB of {asked.agent_count} nodes with {have[0]} cores and {have[1]:g} GB. "
+            "Ask for less, delete services, or use more nodes.",
+            target=target,
         )
 
 
@@ -196,5 +216,6 @@ def service_is_enforceable(case: Case) -> Iterator[Finding]:
 
 
 WORKSPACE_RULES = (workspace_is_enforceable, workspace_refers_to_what_exists)
+ENVIRONMENT_RULES = (environment_version_can_be_built,)
 SERVICE_SHAPE = (service_names_its_cluster, replicas_are_in_range, resources_are_in_range, times_are_in_range)
 SERVICE_RULES = (cluster_exists, models_exist, environment_can_be_built, service_fits_on_its_cluster, service_is_enforceable)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from ipaddress import IPv4Address
 
 from ringfence.model import errors, network
 from ringfence.model.network import Protocol
 from ringfence.policy import rules, tags
-from ringfence.policy.admission.case import Case, Finding, unsupported
+from ringfence.policy.admission.case import Advice, Case, Finding, unsupported
 
 _MOST_RULES = 1000
 _FIRST, _LAST = 100, 4096
@@ -159,6 +160,25 @@ def rule_is_enforceable(case: Case) -> Iterator[Finding]:
         yield errors.Invalid("InvalidRequestFormat", message, target="properties.description")
 
 
+def probes_still_come_in(case: Case) -> Iterator[Finding]:
+    """RULES.md section 2.9: a Deny before the default rules stops health probes, and with them every load balancer behind."""
+    siblings = case.snapshot.children(case.new.id.parent)
+    probe = rules.Packet(tags.PLATFORM[0], IPv4Address("10.0.0.4"), Protocol.TCP, destination_port=80)
+    decided = rules.decide(rules.effective(siblings, ()).inbound, probe)
+    if decided.rule is not None and decided.rule.name == case.new.id.name and not decided.allow:
+        yield Advice(
+            f"Security rule {case.new.id.name} stops the health probes of load balancers (168.63.129.16): machines behind one will "
+            "count as unhealthy. Allow the service tag AzureLoadBalancer at a lower priority number."
+        )
+
+
 GROUP_RULES = (group_is_enforceable,)
 RULE_SHAPE = (parameters_are_complete, values_are_well_formed)
-RULE_RULES = (priority_is_in_range, priority_is_free, lists_hold_prefixes_only, ports_fit_the_protocol, rule_is_enforceable)
+RULE_RULES = (
+    priority_is_in_range,
+    priority_is_free,
+    lists_hold_prefixes_only,
+    ports_fit_the_protocol,
+    rule_is_enforceable,
+    probes_still_come_in,
+)

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 import traceback
@@ -133,8 +134,9 @@ def clash():
 
 
 def message_of(text):
-    start = text.find("ServiceCidrOverlapExistingSubnetsCidr")
-    return " ".join(text[start : start + 300].replace("\\", "").split())
+    """Code and message of the ARM error that the SDK shows as a wall of text."""
+    found = re.search(r'"code":"(\w+)","message":"([^"]*)"', text.replace("\\", ""))
+    return f"{found[1]}: {found[2]}" if found else text
 
 
 def cluster_of(name):
@@ -241,6 +243,7 @@ STEPS += [open_rule, close_rule, snippet3, update, delete]
 
 
 def main():
+    os.dup2(1, 2)  # one stream, so that warnings stand where they belong
     by_name = {step.__name__: step for step in STEPS}
     for line in sys.stdin:
         name = line.strip()

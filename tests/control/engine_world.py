@@ -1,10 +1,11 @@
-"""An engine over a real store and the memory driver, with a clock and ids that are counted."""
+"""An engine over a real store and the memory driver, for tests of the control room."""
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
+import secrets
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,6 @@ class World:
     """driver survives `restart`, as the kernel does; with `forgetful` it is a new one, as after a crash of the box."""
 
     def __init__(self, folder: Path) -> None:
-        self._numbers = itertools.count(1)
         self._path = folder / "ringfence.db"
         self.driver = MemoryDriver(time.monotonic)
         self.open()
@@ -39,7 +39,7 @@ class World:
             self.store,
             self.driver,
             clock=lambda: dt.datetime.now(dt.UTC),  # noqa: TID251 - a test's clock is the real one
-            new_id=lambda: f"00000000-0000-4000-8000-{next(self._numbers):012d}",
+            new_id=lambda: str(uuid.UUID(bytes=secrets.token_bytes(16))),
             identities=Identities(self.store, lambda: b"0123456789abcdef"),
         )
 

@@ -34,9 +34,9 @@ from ringfence.drivers.linux.namespaces import Namespaces
 from ringfence.kernel import netlink
 
 if TYPE_CHECKING:
-    from tests.fabric.fabric_world import World, eventually, in_another_process, rule_set
+    from tests.fabric.fabric_world import World, eventually, filter_of, in_another_process, rule_set
 else:
-    from fabric_world import World, eventually, in_another_process, rule_set
+    from fabric_world import World, eventually, filter_of, in_another_process, rule_set
 
 NETNS = Path("/run/ringfence/netns")
 
@@ -324,3 +324,14 @@ def _links(name: str) -> list[str]:
 def _routes(name: str) -> list[str]:
     with Namespaces(NETNS).open(name) as namespace:
         return [route.destination for route in namespace.rtnl.routes()]
+
+
+def test_an_endpoint_that_was_just_made_loses_no_packet(world: World) -> None:
+    """A veth whose peer comes up after it drops what it sends for a few milliseconds; `put` waits that out."""
+    network = world.network("a", 1)
+    world.listen(world.endpoint("server", network, "10.0.0.4"))
+    clients = {f"nic/{n}": (f"10.0.1.{n}", None, None) for n in range(1, 31)}
+    world.put(filter_of(network, {"nic/server": ("10.0.0.4", None, None), **clients}))
+    for key, (address, _, _) in clients.items():
+        world.put(Endpoint(key=key, network=network.key, address=address))
+        world.reach(key, "10.0.0.4")

@@ -154,15 +154,13 @@ def shown_by_the_sdk(chunks: list[str]) -> list[str]:
 
 def test_a_client_that_polls_sees_every_line_once_and_in_order() -> None:
     transcripts, offset, chunks = Transcripts(), 0, []
-    transcripts.begin("op", "built before\n")
+    transcripts.begin("op", built_before=False, now=NOW)
+    log = "Resolved 3 packages\nInstalled | all #1\n"
     steps = [
-        (operation("accepted"), "built before\n"),
-        (operation("accepted"), "built before\nResolved 3 packages\nInst"),
-        (operation("accepted", "environment ready"), "built before\nResolved 3 packages\nInstalled | all #1\n"),
-        (
-            operation("accepted", "environment ready", "done", status=Status.SUCCEEDED),
-            "built before\nResolved 3 packages\nInstalled | all #1\nend",
-        ),
+        (operation("accepted"), ""),
+        (operation("accepted"), "Resolved 3 packages\nInst"),
+        (operation("accepted", "environment ready"), log),
+        (operation("accepted", "environment ready", "done", status=Status.SUCCEEDED), log + "end"),
     ]
     for at, printed in steps:
         chunk = transcripts.read(at, printed, NOW, offset)
@@ -170,6 +168,13 @@ def test_a_client_that_polls_sees_every_line_once_and_in_order() -> None:
         chunks.append(chunk)
     expected = ["accepted", "Resolved 3 packages", "environment ready", "Installed ! all *1", "end", "done"]
     assert shown_by_the_sdk(chunks) == expected
+
+
+def test_the_log_of_an_earlier_build_is_no_news() -> None:
+    transcripts = Transcripts()
+    transcripts.begin("op", built_before=True, now=NOW)
+    text = transcripts.read(operation("accepted"), "Resolved 3 packages\n", NOW, 0)
+    assert shown_by_the_sdk([text]) == ["using the environment that was built before", "accepted"]
 
 
 def test_a_transcript_is_plain_and_bounded() -> None:
@@ -182,7 +187,7 @@ def test_a_transcript_is_plain_and_bounded() -> None:
 
 def test_a_log_that_starts_again_is_read_from_its_start() -> None:
     transcripts = Transcripts()
-    transcripts.begin("op", "a long log of an earlier build\n")
+    transcripts.read(operation(), "a long log of an earlier build\n", NOW, 0)
     assert transcripts.read(operation(), "new\n", NOW, 0).endswith("|new")
 
 

@@ -78,10 +78,13 @@ def test_several_services_share_the_cores_of_a_cluster() -> None:
 def test_a_cluster_does_not_shrink_below_its_services() -> None:
     cloud = served_cloud()
     cloud.put(SERVICE, service() | resources(cpu=6), location=None)
-    path, small = f"{ws_path()}/computes/myaks", {"agentCount": 1, "clusterPurpose": "DevTest"}
-    assert refused(cloud, clouds.aks(clouds.vnet_path("mynetwork"), **small), path).code == "KubernetesDeploymentFailed"
+    path = f"{ws_path()}/computes/myaks"
+    small = clouds.aks(clouds.vnet_path("mynetwork"), agentCount=1, clusterPurpose="DevTest")
+    with pytest.raises(errors.Invalid) as refusal:
+        cloud.put(path, small)
+    assert refusal.value.code == "KubernetesDeploymentFailed"
     cloud.gone(SERVICE)
-    cloud.put(path, clouds.aks(clouds.vnet_path("mynetwork"), **small))
+    cloud.put(path, small)
 
 
 @pytest.mark.parametrize("state", [ProvisioningState.CREATING, ProvisioningState.FAILED, ProvisioningState.DELETING])

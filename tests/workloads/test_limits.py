@@ -22,7 +22,7 @@ def group(parent: Path, name: str, *files: str) -> Path:
 
 
 def values(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in folder.iterdir() if path.read_text()}
+    return {path.name: path.read_text() for path in folder.iterdir() if path.is_file() and path.read_text()}
 
 
 def test_version_2_has_one_folder_for_all(tmp_path: Path) -> None:

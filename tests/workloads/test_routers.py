@@ -147,6 +147,13 @@ def test_a_crash_while_a_request_is_answered_is_a_bad_gateway(world: World) -> N
     assert (status, json.loads(text)["error"]["code"]) == (502, "BadGateway")
 
 
+def test_a_dead_replica_costs_no_request(world: World) -> None:
+    start(world, route("s", 5001, 6009))
+    began = time.monotonic()
+    assert [ask(world, "/api/v1/service/s/score")[0] for _ in range(6)] == [200] * 6
+    assert time.monotonic() - began < 0.5
+
+
 def test_keys_change_at_once_on_open_connections(world: World) -> None:
     item = start(world, route("s", 5001, keys=("old",)))
     routers = world.routers()

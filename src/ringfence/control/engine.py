@@ -17,7 +17,7 @@ from ringfence.control import acceptance, judgement, ledger, removal, store, wor
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
-from ringfence.desired.state import Environment, Key, Network, Observed, State, Workload
+from ringfence.desired.state import INTERNET, Environment, Key, Network, Observed, State, Workload
 from ringfence.drivers.base import Driver, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
@@ -194,9 +194,9 @@ class Engine:
         return "".join(self._driver.build_log(key) for key in found)
 
     def counters(self) -> Mapping[Key, tuple[RuleCount, ...]]:
-        """Packets decided by each rule, by network."""
+        """Packets decided by each rule, by network; the edge counts under INTERNET."""
         keys = [item.key for item in self.state() if isinstance(item, Network) and item.key in self.observed()]
-        return {key: self._driver.counters(key) for key in sorted(keys)}
+        return {key: self._driver.counters(key) for key in (INTERNET, *sorted(keys))}
 
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         """Which targets answer their probe, by balancer."""

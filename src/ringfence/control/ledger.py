@@ -66,7 +66,13 @@ class Ledger:
 
     def operation(self, id: str) -> Operation | None:
         with self._store.read() as connection:
-            return operations.find(connection, id)
+            found = operations.find(connection, id)
+        if found is not None and found.status.terminal:
+            # A commit is seen in the store a moment before the snapshot in memory follows; whoever learns
+            # of the end here has to find its outcome there.
+            with self._writing:
+                pass
+        return found
 
     def latest(self, resource: str) -> Operation | None:
         with self._store.read() as connection:

@@ -31,11 +31,14 @@ class Item:
     key: Key
     owners: tuple[str, ...] = ()
     needs: tuple[Key, ...] = ()
+    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over everything but the owners; equal content, equal fingerprint."""
-        return hashlib.sha256(_canonical(self).encode()).hexdigest()[:16]
+        """16 hex digits over everything but the owners; equal content, equal fingerprint. Computed once."""
+        if not self._fingerprint:
+            object.__setattr__(self, "_fingerprint", hashlib.sha256(_canonical(self).encode()).hexdigest()[:16])
+        return self._fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,9 +314,13 @@ class Observed:
     message: str = ""
 
 
+#: Fields that a fingerprint does not cover.
+_APART = ("owners", "_fingerprint")
+
+
 def _canonical(value: object) -> str:
     if is_dataclass(value) and not isinstance(value, type):
-        inner = ",".join(f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.name != "owners")
+        inner = ",".join(f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.name not in _APART)
         return f"{type(value).__name__}({inner})"
     if isinstance(value, tuple):
         return "[" + ",".join(_canonical(v) for v in value) + "]"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, model_validator
@@ -104,11 +104,14 @@ class Reference(Properties):
 
     @property
     def target(self) -> ResourceId:
-        return ResourceId.parse(self.id)
+        return _parsed(self.id)
 
     @property
     def key(self) -> str:
         return self.target.key
+
+
+_parsed = lru_cache(maxsize=16_384)(ResourceId.parse)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,11 +241,15 @@ class Snapshot:
         """
         new, left = {r.key: r for r in written}, set(gone) & self.resources.keys()
         old = [self.resources[key] for key in (*left, *(new.keys() & self.resources.keys()))]
-        resources = {key: r for key, r in {**self.resources, **new}.items() if key not in left}
+        resources = {**self.resources, **new}
         freed = [a for key in left for a in self.allocated(key)]
-        given = {(a.owner, a.purpose): a for a in allocated}
+        given = {(a.owner, a.purpose): a for a in allocated if a.owner not in left}
         replaced = [*freed, *(self.allocations[k] for k in given.keys() & self.allocations.keys())]
-        allocations = {k: a for k, a in {**self.allocations, **given}.items() if k[0] not in left}
+        allocations = {**self.allocations, **given}
+        for key in left:
+            del resources[key]
+        for a in freed:
+            del allocations[a.owner, a.purpose]
         after = Snapshot(self.version if version is None else version, resources, allocations)
         values, held = tuple(new.values()), tuple(given.values())
         after.__dict__["_by_type"] = _regrouped(self._by_type, old, values, lambda r: r.type, lambda r: r.key)

@@ -41,7 +41,7 @@ def on_subnet(snapshot: Snapshot, subnet: ResourceId | str, space: Space) -> Gro
     if found is None or not isinstance(found.properties, network.Subnet):
         return None
     reference = found.properties.network_security_group
-    return None if reference is None else _written(snapshot, reference.key, space)
+    return None if reference is None else written(snapshot, reference.key, space)
 
 
 def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], space: Space) -> Group | None:
@@ -49,7 +49,7 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
     owner = snapshot.need(place.owner)
     if isinstance(owner.properties, network.NetworkInterface):
         reference = owner.properties.network_security_group
-        return None if reference is None else _written(snapshot, reference.key, space)
+        return None if reference is None else written(snapshot, reference.key, space)
     cluster = snapshot.get(place.cluster) if place.cluster else None
     if cluster is None:
         return None
@@ -62,7 +62,8 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
     return Group(id, clusters.of_nodes(public, space), (cluster.key,))
 
 
-def _written(snapshot: Snapshot, id: str, space: Space) -> Group:
+def written(snapshot: Snapshot, id: str, space: Space) -> Group:
+    """The user's group with the key `id`, with whatever rules it has now."""
     return _group(id, _Same(snapshot.children(id)), snapshot.get(id) is not None, space)
 
 

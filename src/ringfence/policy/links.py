@@ -33,9 +33,9 @@ def links(resource: Resource) -> Iterator[Link]:
     return iter(()) if found is None else found(resource)
 
 
-def users(snapshot: Snapshot, targets: frozenset[str]) -> Iterator[tuple[Resource, Link]]:
-    """Who refers to one of the keys in `targets` and is not on its way out."""
-    for type in _LINKS:
+def users(snapshot: Snapshot, target_type: str, targets: frozenset[str]) -> Iterator[tuple[Resource, Link]]:
+    """Who refers to one of the keys in `targets`, all of one lower-case type, and is not on its way out."""
+    for type in _USERS.get(target_type, ()):
         for resource in snapshot.of_type(type):
             if resource.state is ProvisioningState.DELETING:
                 continue
@@ -91,4 +91,12 @@ _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     ml.COMPUTE: _of_compute,
     serving.SERVICE: _of_service,
     serving.MODEL_VERSION: _of_model,
+}
+#: Target type -> the types that may refer to it.
+_USERS: dict[str, tuple[str, ...]] = {
+    network.SUBNET: (network.INTERFACE, ml.COMPUTE),
+    network.SECURITY_GROUP: (network.SUBNET, network.INTERFACE),
+    ml.COMPUTE: (serving.SERVICE,),
+    serving.MODEL_VERSION: (serving.SERVICE,),
+    serving.ASSET: (serving.MODEL_VERSION,),
 }

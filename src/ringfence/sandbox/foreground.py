@@ -18,7 +18,8 @@ _FORWARDED = {
     signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT,
 }  # fmt: skip
 _WATCHED = _FORWARDED | {signal.SIGCHLD}
-_HELD = _WATCHED | {signal.SIGTTOU}  # we hand the terminal over from the background
+# SIGTTOU: we hand the terminal over from the background. SIGTTIN: we stop after the command did, never beside it.
+_HELD = _WATCHED | {signal.SIGTTOU, signal.SIGTTIN}
 _FROM_KERNEL = 0x80  # SI_KERNEL: sent by the terminal, to the whole group
 _TERMINAL = 0
 

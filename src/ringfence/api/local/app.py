@@ -22,7 +22,7 @@ from ringfence.api import errors as table
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.control.engine import Engine
-from ringfence.desired.state import Key, Network
+from ringfence.desired.state import INTERNET, Key, Network
 from ringfence.drivers.base import RuleCount
 from ringfence.model import errors, serving
 from ringfence.model.ids import ResourceId
@@ -99,7 +99,9 @@ class Local:
         raise errors.NotFound("ServiceNotFound", f"There is no service {name[:200]!r}. There are: {there}.")
 
     def _network(self, key: Key) -> str:
-        """The id of the virtual network behind a key of desired state."""
+        """The id of the virtual network behind a key of desired state; the edge is called `internet`."""
+        if key == INTERNET:
+            return "internet"
         item = self._engine.state().items.get(key)
         if not isinstance(item, Network) or not item.owners:
             return key

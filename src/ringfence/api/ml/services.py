@@ -15,8 +15,10 @@ from ringfence.api.ml.service_drafts import Drafts, chosen_key
 from ringfence.api.ml.transcripts import Transcripts
 from ringfence.api.ml.writing import Writer
 from ringfence.control import acceptance, removal
-from ringfence.control.engine import Accepted, Engine
+from ringfence.control.engine import Engine
 from ringfence.control.operations import Operation
+from ringfence.desired import ml as desired
+from ringfence.desired.state import Readiness
 from ringfence.model import errors, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
@@ -79,9 +81,7 @@ class Services:
         payload = reading.mapping(asked.body, "The body")
         id, properties, old = self._draft(asked.workspace, payload)
         self._register_environment(id.parent, properties)
-        draft = self._writer.draft(id, properties)
-        accepted = self._engine.put(draft, if_none_match=None if old else "*", if_match=old.etag if old else None)
-        return self._started(asked, accepted)
+        return self._started(asked, self._writer.draft(id, properties), old)
 
     def _list(self, asked: Asked) -> Response:
         query = asked.query
@@ -99,7 +99,7 @@ class Services:
         old = self._find(asked)
         properties = self._drafts.patched(asked.workspace, service_documents.of(old), asked.body)
         self._register_environment(old.id.parent, properties)
-        return self._started(asked, self._engine.put(self._writer.draft(old.id, properties), if_match=old.etag))
+        return self._started(asked, self._writer.draft(old.id, properties), old)
 
     def _delete(self, asked: Asked) -> Response:
         operation = self._engine.delete(service_id(asked.workspace, asked.params["name"]))
@@ -128,7 +128,7 @@ class Services:
             raise errors.Invalid("BadRequest", "keyType has to be Primary or Secondary.", target="keyType")
         service, old = self._keyed(asked), self._find(asked)
         properties = service.model_copy(update={field: chosen_key(body.get("keyValue"))})
-        return self._started(asked, self._engine.put(self._writer.draft(old.id, properties), if_match=old.etag))
+        return self._started(asked, self._writer.draft(old.id, properties), old)
 
     def _token(self, asked: Asked) -> Response:
         self._find(asked)
@@ -171,9 +171,20 @@ class Services:
         if inline is not None and isinstance(name, str) and name and not name.startswith("AzureML-"):
             self._environments.register(workspace, name, None, inline)
 
-    def _started(self, asked: Asked, accepted: Accepted) -> Response:
-        self._transcripts.begin(accepted.operation.id, self._engine.build_log(accepted.resource.id))
+    def _started(self, asked: Asked, draft: Resource, old: Resource | None) -> Response:
+        """Put the draft onto what was read before, and answer with the operation."""
+        built_before = self._is_built(service_documents.of(draft))
+        match = {"if_match": old.etag} if old is not None else {"if_none_match": "*"}
+        accepted = self._engine.put(draft, **match)
+        self._transcripts.begin(accepted.operation.id, built_before=built_before, now=self._engine.clock())
         return answers.document(self._document(accepted.resource), 202, _location(asked, accepted.operation))
+
+    def _is_built(self, service: serving.Service) -> bool:
+        try:
+            seen = self._engine.observed().get(desired.environment(service).key)
+        except errors.Problem:
+            return False  # admission says it, with everything else that is wrong
+        return seen is not None and seen.readiness is Readiness.READY
 
     def _free(self, id: ResourceId) -> None:
         if self._engine.snapshot().get(id) is not None:

@@ -24,7 +24,8 @@ _REPLACED = str.maketrans({"#": "*", "|": "!"})
 
 @dataclass
 class _Transcript:
-    build_seen: int
+    built_before: bool = False
+    build_seen: int = 0
     events_seen: int = 0
     records: list[str] = field(default_factory=list)
 
@@ -36,15 +37,18 @@ class Transcripts:
         self._lock = threading.Lock()
         self._by_operation: OrderedDict[str, _Transcript] = OrderedDict()
 
-    def begin(self, operation: str, build_log: str) -> None:
-        """Called when a deployment is accepted: what an earlier build of the same environment printed is not news."""
+    def begin(self, operation: str, *, built_before: bool, now: dt.datetime) -> None:
+        """Called when a deployment is accepted. built_before: what the build of its environment printed is not news."""
         with self._lock:
-            self._of(operation, len(build_log))
+            transcript = self._of(operation)
+            transcript.built_before = built_before
+            if built_before:
+                self._add(transcript, [(now, "using the environment that was built before")])
 
     def read(self, operation: Operation, build_log: str, now: dt.datetime, offset: int) -> str:
         """What was added beyond `offset` characters, with everything that is known by now."""
         with self._lock:
-            transcript = self._of(operation.id, 0)
+            transcript = self._of(operation.id)
             news = operation.events[transcript.events_seen :]
             transcript.events_seen = len(operation.events)
             # The last event of an ended operation tells the outcome, and stands last.
@@ -54,8 +58,8 @@ class Transcripts:
             self._add(transcript, tail)
             return "#".join(transcript.records)[offset:]
 
-    def _of(self, operation: str, build_seen: int) -> _Transcript:
-        found = self._by_operation.setdefault(operation, _Transcript(build_seen))
+    def _of(self, operation: str) -> _Transcript:
+        found = self._by_operation.setdefault(operation, _Transcript())
         self._by_operation.move_to_end(operation)
         while len(self._by_operation) > _MOST_KEPT:
             self._by_operation.popitem(last=False)
@@ -63,6 +67,8 @@ class Transcripts:
 
     def _built(self, transcript: _Transcript, build_log: str, ended: bool) -> Sequence[str]:
         """The new whole lines of the build; at the end, the unfinished one as well."""
+        if transcript.built_before:
+            return ()
         # A log that became shorter belongs to another build.
         start = transcript.build_seen if transcript.build_seen <= len(build_log) else 0
         end = len(build_log) if ended else build_log.rfind("\n") + 1

@@ -68,17 +68,26 @@ def _gist(answer: dict[str, Any]) -> str:
     return f"prediction {json.loads(answer['body'])[0]:.1f}, "
 
 
-def _counts(state: Path) -> dict[tuple[str, str], int]:
-    """Packets by (rule set, rule), of the rules that drop."""
+_Counts = dict[tuple[str, str, str], int]
+
+
+def _counts(state: Path) -> _Counts:
+    """Packets by (network, rule set, rule), of the rules that drop."""
     answer = client.Client(state).get("/counters")
     return {
-        (count["ruleSet"].rsplit("/", 1)[-1], count["rule"]): count["packets"]
-        for counts in answer["networks"].values()
+        (_last(network), _last(count["ruleSet"]), count["rule"]): count["packets"]
+        for network, counts in answer["networks"].items()
         for count in counts
         if not count["allow"]
     }
 
 
-def _dropped_by(before: dict[tuple[str, str], int], after: dict[tuple[str, str], int]) -> str:
-    grown = [f"{rule} of {rule_set}" for (rule_set, rule), n in after.items() if n > before.get((rule_set, rule), 0)]
-    return ", dropped by " + " and ".join(sorted(grown)) if grown else ""
+def _last(id_or_name: str) -> str:
+    return id_or_name.rsplit("/", 1)[-1]
+
+
+def _dropped_by(before: _Counts, after: _Counts) -> str:
+    """The rules whose counters grew: the platform's are named after the network they guard, an NSG's after the NSG."""
+    grown = {key for key, packets in after.items() if packets > before.get(key, 0)}
+    named = {f"{rule} of {network if rule_set == 'platform' else rule_set}" for network, rule_set, rule in grown}
+    return ", dropped by " + " and ".join(sorted(named)) if named else ""

@@ -13,6 +13,7 @@ from ringfence.drivers.linux.links import UPLINK
 from ringfence.drivers.linux.stamps import TABLE
 
 AZURE = "198.18.0.0/16"
+CUSTOMERS = "198.19.0.0/16"
 PUBLIC = "198.18.0.0/15"
 """Every address that counts as the internet: Azure's (198.18) and everybody else's (198.19)."""
 
@@ -27,10 +28,12 @@ EGRESS = "egress"
 
 SPOOFED, NO_ROUTE, PRIVATE = "spoofed", "no_route", "private_destination"
 UNBOUND_OUT, UNBOUND_IN, NO_TARGET = "unbound_out", "unbound_in", "no_target"
+UNOWNED = "unowned_address"
 PLATFORM_COUNTERS = {
     SPOOFED: ("outbound", "Spoofed"),
     NO_ROUTE: ("outbound", "NoRoute"),
     PRIVATE: ("inbound", "PrivateAddressFromInternet"),
+    UNOWNED: ("inbound", "PublicAddressOfNobody"),
     UNBOUND_OUT: ("outbound", "Unbound"),
     UNBOUND_IN: ("inbound", "Unbound"),
     NO_TARGET: ("inbound", "NoHealthyTarget"),
@@ -50,10 +53,13 @@ table ip {TABLE} {{
  }}
  counter {NO_ROUTE} {{
  }}
+ counter {UNOWNED} {{
+ }}
  chain early {{
   type filter hook prerouting priority -300; policy accept;
   iifname "lo" accept
   fib saddr . iif oif 0 counter name "{SPOOFED}" drop
+  ip daddr {CUSTOMERS} fib daddr oif 0 counter name "{UNOWNED}" drop
   ip daddr {PUBLIC} accept
   ip daddr {PLATFORM_ADDRESS} accept
   ip daddr {_NOT_PUBLIC} counter name "{PRIVATE}" drop

@@ -44,8 +44,6 @@ defaults
     retries 2
     retry-on conn-failure
     timeout connect 2s
-    # A TCP connect, which succeeds while a script computes, and fails when its process is gone.
-    default-server check inter 2s fastinter 500ms downinter 500ms fall 2 rise 1
     timeout client 60s
     timeout http-request 15s
     timeout http-keep-alive 240s
@@ -82,7 +80,8 @@ backend state
 
 _BACKEND = """\
 backend {name}
-    balance leastconn
+    # Of the kinds of balancing this one goes on to the next target at once when a connection is refused.
+    balance roundrobin
     http-reuse always
     timeout server {timeout}ms
     timeout queue {queue}ms

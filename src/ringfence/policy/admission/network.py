@@ -208,7 +208,7 @@ def subnet_in_use_keeps_its_delegation(case: Case) -> Iterator[Finding]:
 
 
 def _users(case: Case) -> list[str]:
-    return sorted({str(user.id) for user, _ in links.users(case.snapshot, frozenset({case.new.key}))})
+    return sorted({str(user.id) for user, _ in links.users(case.snapshot, network.SUBNET, frozenset({case.new.key}))})
 
 
 def subnet_is_clear_of_clusters(case: Case) -> Iterator[Finding]:
@@ -226,7 +226,7 @@ def subnet_is_clear_of_clusters(case: Case) -> Iterator[Finding]:
 
 def _service_ranges(case: Case) -> Iterator[tuple[Resource, IPv4Network]]:
     siblings = frozenset(child.key for child in case.snapshot.children(case.new.id.parent))
-    for user, link in links.users(case.snapshot, siblings):
+    for user, link in links.users(case.snapshot, network.SUBNET, siblings):
         range_ = ipv4(getattr(getattr(user.properties, "properties", None), "service_cidr", ""))
         if range_ is not None and link.field.endswith("subnetId"):
             yield user, range_

@@ -91,7 +91,7 @@ def nobody_uses(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Probl
     """What is in use stays. Users that are on their way out do not count."""
     if resource.type not in _IN_USE:
         return
-    found = sorted({str(user.id) for user, _ in links.users(snapshot, frozenset({resource.key}))})
+    found = sorted({str(user.id) for user, _ in links.users(snapshot, resource.type, frozenset({resource.key}))})
     if found:
         code, wording = _IN_USE[resource.type]
         message = wording.format(name=resource.id.name, id=resource.id, first=found[0], all=", ".join(found))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address
 
 from ringfence.model import errors, network
-from ringfence.model.network import Protocol
-from ringfence.policy import rules, tags
+from ringfence.model.network import Access, Direction, Protocol
+from ringfence.policy import groups, rules, tags
 from ringfence.policy.admission.case import Advice, Case, Finding, unsupported
 
 _MOST_RULES = 1000
@@ -162,13 +162,14 @@ def rule_is_enforceable(case: Case) -> Iterator[Finding]:
 
 def probes_still_come_in(case: Case) -> Iterator[Finding]:
     """RULES.md section 2.9: a Deny before the default rules stops health probes, and with them every load balancer behind."""
-    siblings = case.snapshot.children(case.new.id.parent)
+    if rule(case).access is Access.ALLOW or rule(case).direction is Direction.OUTBOUND:
+        return
     probe = rules.Packet(tags.PLATFORM[0], IPv4Address("10.0.0.4"), Protocol.TCP, destination_port=80)
-    decided = rules.decide(rules.effective(siblings, ()).inbound, probe)
+    decided = rules.decide(groups.written(case.snapshot, case.new.id.parent.key, ()).rules.inbound, probe)
     if decided.rule is not None and decided.rule.name == case.new.id.name and not decided.allow:
         yield Advice(
-            f"Security rule {case.new.id.name} stops the health probes of load balancers (168.63.129.16): machines behind one will "
-            "count as unhealthy. Allow the service tag AzureLoadBalancer at a lower priority number."
+            f"Security rule {case.new.id.name} stops the health probes of load balancers (168.63.129.16): machines behind one "
+            "will count as unhealthy. Allow the service tag AzureLoadBalancer at a lower priority number."
         )
 
 

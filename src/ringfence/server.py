@@ -159,7 +159,7 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     _know(identities, admin)
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
-    contents.sweep(blobs.in_use(engine.snapshot()))
+    contents.sweep(engine.snapshot())
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
     names = hosts.Names(engine.snapshot)

@@ -18,12 +18,24 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 
 from ringfence.api.blob import app, sas
-from ringfence.control.blobs import Address, Blobs
+from ringfence.control.blobs import Address, Blobs, account_of
 from ringfence.control.content import Contents
 from ringfence.control.store import Store
+from ringfence.model import serving, storage
+from ringfence.model.ids import ResourceId
+from ringfence.model.resource import Resource, Snapshot
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 NAME = "LocalUpload/c/model.pkl"
+GROUP = ResourceId("sub", "group")
+
+
+def account(name: str, created: dt.datetime = NOW) -> Resource:
+    id = GROUP.resource("Microsoft.Storage/storageAccounts", name)
+    return Resource(id=id, properties=storage.StorageAccount(), created_at=created, changed_at=created)
+
+
+ACCOUNT = account_of(account("acct"))
 PUT = {"x-ms-blob-type": "BlockBlob"}
 
 
@@ -38,7 +50,7 @@ class World:
 
     def url(self, name: str = NAME, permissions: str = "rcwdl", container: str = "azureml", **more: str) -> str:
         scope = sas.Scope("acct", container)
-        query = sas.sign(self.blobs.key("acct|1"), scope, permissions, NOW - dt.timedelta(1), NOW + dt.timedelta(1))
+        query = sas.sign(self.blobs.key(ACCOUNT), scope, permissions, NOW - dt.timedelta(1), NOW + dt.timedelta(1))
         return f"/{container}/{name}?{query}" + "".join(f"&{k}={v}" for k, v in more.items())
 
     def files(self) -> set[str]:
@@ -54,8 +66,8 @@ def world(tmp_path: Path, asking: Callable[[ASGIApp, str], httpx.Client]) -> Ite
     store = Store(tmp_path / "ringfence.db")
     contents = Contents(tmp_path / "blobs", lambda: f"id{next(numbers):032x}")
     blobs = Blobs(store, contents, lambda: NOW, lambda: f"{next(numbers):032x}")
-    blobs.ensure_container("acct|1", "azureml")
-    accounts = {"acct": "acct|1"}
+    blobs.ensure_container(ACCOUNT, "azureml")
+    accounts = {"acct": ACCOUNT}
     limits = app.Limits(blob=1000, block=1000, block_list=10_000, committed=5000)
     service = app.build(blobs, accounts.get, lambda: NOW, lambda: "request", limits)
     yield World(asking(service, "https://acct.blob.core.windows.net"), service, blobs, tmp_path / "blobs")
@@ -250,9 +262,15 @@ def test_the_sweep_takes_halves_and_what_nothing_names(world: World) -> None:
     half = world.blobs.contents.begin(100)
     half.write(b"half")
     used = hashlib.sha256(b"in use").hexdigest()
-    assert world.blobs.sweep({used}) == 2
+    blob = serving.Blob(path="y", sha256=used)
+    id = GROUP.resource("Microsoft.MachineLearningServices/workspaces", "ws").child("assets", "a")
+    asset = Resource(id=id, properties=serving.Asset(name="a", blobs=(blob,)), created_at=NOW, changed_at=NOW)
+    assert world.blobs.sweep(Snapshot.of([account("acct"), asset])) == 2
     assert world.files() == {hashlib.sha256(b"kept").hexdigest(), used}
     half.abort()
+    # The account is made anew: what the old one held goes.
+    assert world.blobs.sweep(Snapshot.of([account("acct", NOW + dt.timedelta(seconds=1))])) == 2
+    assert world.files() == set() and not world.blobs.has_container(ACCOUNT, "azureml")
 
 
 @pytest.mark.parametrize(
@@ -297,6 +315,7 @@ def test_a_refusal_says_why_the_signature_fails(world: World) -> None:
 
 def test_a_new_account_of_the_same_name_starts_empty(world: World) -> None:
     world.put()
-    assert world.blobs.find(Address("acct|1", "azureml", NAME)) is not None
-    assert world.blobs.find(Address("acct|2", "azureml", NAME)) is None
-    assert world.blobs.key("acct|1") == world.blobs.key("acct|1") != world.blobs.key("acct|2")
+    assert world.blobs.find(Address(ACCOUNT, "azureml", NAME)) is not None
+    other = account_of(account("acct", NOW + dt.timedelta(seconds=1)))
+    assert world.blobs.find(Address(other, "azureml", NAME)) is None
+    assert world.blobs.key(ACCOUNT) == world.blobs.key(ACCOUNT) != world.blobs.key(other)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import clouds
 from clouds import Body
-
 from ringfence.control.engine import Accepted, Engine
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Operation, Status

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
-import clouds
 import pytest
 from engine_world import COMPUTE, NSG, OTHER, VNET, WORKSPACE, World
 
+import clouds
 from ringfence.control.operations import Kind, Status
 from ringfence.model import compute, errors, ml, network
 from ringfence.model.resource import ProvisioningState, Resource
@@ -96,7 +96,12 @@ def test_etags_guard_writes(world: World) -> None:
 
 REFUSED: list[tuple[str, str, clouds.Body, str]] = [
     ("no group", "nogroup/Microsoft.Network/virtualNetworks/v", clouds.network("10.1.0.0/16"), "ResourceGroupNotFound"),
-    ("no parent", "mygroup/Microsoft.Network/virtualNetworks/ghost/subnets/s", clouds.subnet("10.1.0.0/24"), "ParentResourceNotFound"),
+    (
+        "no parent",
+        f"{clouds.vnet_path('ghost')}/subnets/s",
+        clouds.subnet("10.1.0.0/24"),
+        "ParentResourceNotFound",
+    ),
     ("overlap", f"{VNET}/subnets/s", clouds.subnet("10.1.1.0/24"), "NetcfgSubnetRangesOverlap"),
     ("no CIDR", f"{VNET}/subnets/s", clouds.subnet("ten"), "InvalidAddressPrefixFormat"),
     ("no room", COMPUTE, clouds.aks(VNET, agentCount=99), "InsufficientSubnetSize"),
@@ -164,22 +169,14 @@ def test_nothing_is_put_onto_what_is_being_deleted(world: World) -> None:
 
 def test_concurrent_creations_get_different_addresses(world: World) -> None:
     world.network(subnet="10.1.0.0/24")
-    failures: list[BaseException] = []
 
     def make(number: int) -> None:
         nic = {"ipConfigurations": [{"name": "one", "properties": {"subnet": {"id": str(world.id(f"{VNET}/subnets/default"))}}}]}
-        try:
-            for part in range(4):
-                world.accept(f"mygroup/Microsoft.Network/networkInterfaces/nic{number}-{part}", nic)
-        except BaseException as error:
-            failures.append(error)
+        for part in range(4):
+            world.accept(f"mygroup/Microsoft.Network/networkInterfaces/nic{number}-{part}", nic)
 
-    threads = [threading.Thread(target=make, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(8)))
     assert world.engine.wait_settled(5.0)
     addresses = [world.engine.snapshot().value(r.key, "address") for r in world.engine.snapshot().of_type(network.INTERFACE)]
     assert len(addresses) == len(set(addresses)) == 32

@@ -11,12 +11,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import clouds
 import pytest
 import sqlalchemy as sa
 from engine_world import COMPUTE, NSG, VNET, World
 from sqlalchemy import event
 
+import clouds
 from ringfence.control.operations import Status
 from ringfence.desired.diff import Plan
 from ringfence.drivers.base import Failure
@@ -83,12 +83,21 @@ def _kill_at(number: int) -> Callable[[World], None]:
     return arm
 
 
+#: What is there once a request was answered.
+_ANSWERED = (("network", VNET), ("network", f"{VNET}/subnets/default"), ("rules", NSG), ("rules", f"{NSG}/securityRules/r2"))
+
+
 def _check(folder: Path, told: list[str]) -> None:
     """What was answered is there, what was begun ends, and everything can be used and deleted."""
     world = World(folder)
     try:
         snapshot = world.engine.snapshot()
-        for word, path in (("network", VNET), ("network", f"{VNET}/subnets/default"), ("rules", NSG), ("rules", f"{NSG}/securityRules/r2")):
+        for word, path in (
+            ("network", VNET),
+            ("network", f"{VNET}/subnets/default"),
+            ("rules", NSG),
+            ("rules", f"{NSG}/securityRules/r2"),
+        ):
             if word in told:
                 assert snapshot.get(world.id(path)) is not None, f"{path} was answered and is gone"
         if "cluster" in told and "internal" not in told:

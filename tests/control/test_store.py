@@ -52,7 +52,16 @@ def test_another_schema_is_refused_with_the_way_out(tmp_path: Path) -> None:
 
 def test_a_value_of_a_scope_belongs_to_one_owner(tmp_path: Path) -> None:
     opened = Store(tmp_path / "a.db")
-    row = {"id": "/a", "properties": {}, "tags": {}, "envelope": {}, "state": "Succeeded", "etag": "", "created_at": "", "changed_at": ""}
+    row = {
+        "id": "/a",
+        "properties": {},
+        "tags": {},
+        "envelope": {},
+        "state": "Succeeded",
+        "etag": "",
+        "created_at": "",
+        "changed_at": "",
+    }
     with opened.begin() as connection:
         connection.execute(store.resources.insert(), [{"key": key, **row} for key in ("a", "b")])
         connection.execute(store.allocations.insert(), [{"owner": "a", "purpose": "p", "scope": "s", "value": "1"}])
@@ -70,7 +79,7 @@ def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     read = threading.Event()
     with opened.begin() as connection:
         store.advance(connection)
-        reader = threading.Thread(target=lambda: (opened.version() == 0 and read.set()))
+        reader = threading.Thread(target=lambda: opened.version() == 0 and read.set())
         reader.start()
         assert read.wait(2.0)
     reader.join()

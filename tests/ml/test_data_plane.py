@@ -205,6 +205,39 @@ def test_environments_are_versioned_and_the_same_one_stays_the_same(plane: Plane
     assert [e["version"] for e in listed["value"]] == ["named"] and listed["continuationToken"] is None
 
 
+def test_a_registered_environment_is_built_by_itself(plane: Plane) -> None:
+    url = plane.url("environments/sk", "environment/v2.0")
+    python = {"condaDependencies": {"dependencies": ["python=3.11", {"pip": ["joblib"]}]}}
+    plane.client.put(plane.url("environments/sk", "environment/v1.0"), json=ENVIRONMENT | {"python": python})
+    assert plane.client.get(url + "/image").json()["imageExistsInRegistry"] is False
+    plane.driver.slow_down("env/", 0.2)
+    started = plane.client.post(url + "/versions/1/image", json={})
+    assert started.status_code == 202
+    location = started.json()["location"]
+    assert location.startswith("https://eastus2.api.azureml.ms/environment/v2.0/subscriptions/")
+    assert plane.client.get(location).json()["status"] == "Running"
+    assert plane.engine.wait(location.rpartition("/")[2], 10).status.terminal
+    ended = plane.client.get(location).json()
+    assert ended["status"] == "Succeeded"
+    assert "would install joblib" in plane.client.get(ended["logUrl"], headers={"Authorization": ""}).text
+    assert plane.client.get(url + "/image").json()["imageExistsInRegistry"] is True
+
+
+def test_an_environment_that_cannot_be_built_is_refused_or_fails(plane: Plane) -> None:
+    url = plane.url("environments/sk", "environment/v1.0")
+    conda = {"condaDependencies": {"dependencies": ["r-base"]}}
+    plane.client.put(url, json=ENVIRONMENT | {"python": conda})
+    answer = plane.client.post(url + "/versions/1/image", json={})
+    assert refusal(answer)[0] == 400 and "r-base" in answer.text
+    plane.client.put(url, json=ENVIRONMENT | {"python": {"condaDependencies": {"dependencies": ["python=3.11"]}}})
+    plane.driver.break_after_start("env/", "ImageBuildFailure", "No such package.")
+    location = plane.client.post(url + "/versions/2/image", json={}).json()["location"]
+    plane.engine.wait(location.rpartition("/")[2], 10)
+    ended = plane.client.get(location).json()
+    assert ended["status"] == "Failed" and ended["error"]["code"] == "ImageBuildFailure"
+    assert "No such package." in plane.client.get(ended["logUrl"], headers={"Authorization": ""}).text
+
+
 @pytest.mark.parametrize("body", [{}, {"python": 1}, {"python": {}, "unknown": 1}, [], None])
 def test_environments_that_are_refused(plane: Plane, body: object) -> None:
     assert refusal(plane.client.put(plane.url("environments/sk", "environment/v1.0"), json=body))[0] == 400

@@ -7,6 +7,9 @@ from tests.clouds import aks, nsg_path, rid, subnet, vnet_path, ws_path
 
 from ringfence.policy import links
 
+JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
+JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+
 
 def test_every_link_can_be_followed_backwards() -> None:
     cloud = clouds.served_cloud()
@@ -26,17 +29,17 @@ def test_every_link_can_be_followed_backwards() -> None:
             target = cloud.snapshot.need(link.target)
             assert (resource, link) in list(links.users(cloud.snapshot, target.type, frozenset({target.key})))
     assert found == {
-        ("subnets", "properties.networkSecurityGroup.id"): "Microsoft.Network/networkSecurityGroups/join/action",
-        ("networkInterfaces", "properties.networkSecurityGroup.id"): "Microsoft.Network/networkSecurityGroups/join/action",
+        ("subnets", "properties.networkSecurityGroup.id"): JOIN_GROUP,
+        ("networkInterfaces", "properties.networkSecurityGroup.id"): JOIN_GROUP,
         (
             "networkInterfaces",
             "properties.ipConfigurations[0].properties.subnet.id",
-        ): "Microsoft.Network/virtualNetworks/subnets/join/action",
+        ): JOIN_SUBNET,
         (
             "computes",
             "properties.properties.aksNetworkingConfiguration.subnetId",
-        ): "Microsoft.Network/virtualNetworks/subnets/join/action",
-        ("computes", "properties.properties.loadBalancerSubnet"): "Microsoft.Network/virtualNetworks/subnets/join/action",
+        ): JOIN_SUBNET,
+        ("computes", "properties.properties.loadBalancerSubnet"): JOIN_SUBNET,
         ("services", "computeName"): "",
         ("services", "environmentImageRequest.modelIds"): "",
         ("versions", "url"): "",

@@ -46,13 +46,15 @@ def world(user: str) -> Iterator[World]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     user = getattr(item, "callspec", None) and item.callspec.params.get("user")  # type: ignore[attr-defined]
     if user is None or _HERE not in item.path.parents:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in _in_a_sandbox(item, user):
         item.ihook.pytest_runtest_logreport(report=report)
+    # What an earlier test of this process left set up for this one, the next one may not need.
+    item.session._setupstate.teardown_exact(nextitem)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 

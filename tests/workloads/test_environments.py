@@ -160,15 +160,19 @@ class Bench:
 
     def __init__(self, state: Path) -> None:
         self.started: list[str] = []
+        self.ended: list[str] = []
         self.go = threading.Event()
         self.fault: Exception | None = None
         self.builder = Builder(state, self._build)
 
     def _build(self, state: Path, order: Order, stop: threading.Event) -> None:
         self.started.append(order.fingerprint)
-        while not self.go.wait(0.01):
-            if stop.is_set():
-                raise BuildFailed("given up")
+        while not self.go.is_set() and not stop.wait(0.01):
+            continue
+        if stop.is_set():
+            time.sleep(0.05)
+            self.ended.append(order.fingerprint)
+            raise BuildFailed("given up")
         if self.fault:
             raise self.fault
         folder = state / "environments" / order.name
@@ -233,6 +237,7 @@ def test_another_content_under_a_name_stops_the_build_before(bench: Bench) -> No
     eventually(lambda: bench.started == ["one"])
     bench.put("two")
     eventually(lambda: bench.started == ["one", "two"])
+    assert bench.ended == ["one"], "never two at work on one folder"
     bench.go.set()
     eventually(lambda: bench.state() == "ready")
 

@@ -12,8 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-#: The version of the API whose answers these are.
-VERSION = "1.33.5"
+from ringfence.model.compute import KUBERNETES_VERSION
 
 _HEALTH = ("/healthz", "/livez", "/readyz")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -26,8 +25,8 @@ def build() -> Starlette:
 
 
 async def _version(_: Request) -> Response:
-    major, minor, _patch = VERSION.split(".")
-    return JSONResponse({"major": major, "minor": minor, "gitVersion": f"v{VERSION}", "platform": "linux/amd64"})
+    major, minor, _patch = KUBERNETES_VERSION.split(".")
+    return JSONResponse({"major": major, "minor": minor, "gitVersion": f"v{KUBERNETES_VERSION}", "platform": "linux/amd64"})
 
 
 async def _health(_: Request) -> Response:

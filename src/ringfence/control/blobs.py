@@ -12,14 +12,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from ringfence.control import store
 from ringfence.control.content import Content, Contents
-from ringfence.model import errors, serving
+from ringfence.model import errors, serving, storage
 from ringfence.model.resource import Resource, Snapshot
 
 _ACCOUNTS = sa.Table(
@@ -127,16 +127,21 @@ class Blobs:
         self._clock = clock
         self._new_id = new_id
 
-    def sweep(self, in_use: Collection[str]) -> int:
-        """At the start: forget blocks that no list named for a week, and remove contents that nothing names.
+    def sweep(self, snapshot: Snapshot) -> int:
+        """At the start: forget what belonged to accounts that are gone, and blocks that no list named for a week.
 
-        in_use: what `in_use` says of the present snapshot.
+        Then contents that nothing names are removed. Returns how many files went.
         """
+        alive = {account_of(r) for r in snapshot.of_type(storage.STORAGE_ACCOUNT)}
         old = (self._clock() - _BLOCKS_KEPT).isoformat()
         with self._store.begin() as connection:
+            for table in (_ACCOUNTS, _CONTAINERS, _BLOBS, _BLOCKS):
+                known = set(connection.scalars(sa.select(table.c.account).distinct()))
+                for gone in known - alive:
+                    connection.execute(sa.delete(table).where(table.c.account == gone))
             connection.execute(sa.delete(_BLOCKS).where(_BLOCKS.c.created_at < old))
             named = set(connection.scalars(sa.select(_BLOBS.c.sha256))) | set(connection.scalars(sa.select(_BLOCKS.c.sha256)))
-        return self.contents.sweep(named | set(in_use))
+        return self.contents.sweep(named | in_use(snapshot))
 
     def key(self, account: str) -> bytes:
         """The account's signing key, 64 random bytes made when first asked for."""

@@ -1,1 +1,1 @@
-
+"""The box: create, hold, enter and tear down the sandbox; locations; doctor; environments built outside it."""

@@ -50,6 +50,8 @@ class Builder:
         self._folder = state / "environments"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._builds: dict[str, _Build] = {}
+        #: Held while a folder is worked on: a build that was given up may not have ended when the next begins.
+        self._places: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="build")
         for leftover in self._folder.glob(".old-*"):
@@ -74,13 +76,15 @@ class Builder:
             known = self._builds.get(order.name)
             if known is not None and known.fingerprint == order.fingerprint and not known.stop.is_set():
                 return known.described()
+            if known is not None:
+                known.stop.set()
             build = _Build(order.fingerprint)
             self._builds[order.name] = build
             if self._is_finished(order):
                 build.state = "ready"
                 self._unused(order.name).unlink(missing_ok=True)
             else:
-                self._workers.submit(self._run, order, build, known)
+                self._workers.submit(self._run, order, build, self._places.setdefault(order.name, threading.Lock()))
             return build.described()
 
     def drop(self, name: str) -> dict[str, Any]:
@@ -103,11 +107,12 @@ class Builder:
                 build.stop.set()
         self._workers.shutdown(cancel_futures=True)
 
-    def _run(self, order: Order, build: _Build, before: _Build | None) -> None:
-        if before is not None:
-            before.stop.set()
+    def _run(self, order: Order, build: _Build, place: threading.Lock) -> None:
         try:
-            self._build(self._state, order, build.stop)
+            with place:
+                if build.stop.is_set():
+                    return
+                self._build(self._state, order, build.stop)
         except BuildFailed as error:
             result = ("failed", "ImageBuildFailure", str(error))
         except Exception as error:  # noqa: BLE001  # reported as the state of the build, where the caller looks for it

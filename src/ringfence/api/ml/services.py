@@ -174,8 +174,8 @@ class Services:
     def _started(self, asked: Asked, draft: Resource, old: Resource | None) -> Response:
         """Put the draft onto what was read before, and answer with the operation."""
         built_before = self._is_built(service_documents.of(draft))
-        match = {"if_match": old.etag} if old is not None else {"if_none_match": "*"}
-        accepted = self._engine.put(draft, **match)
+        fresh, same = ("*", None) if old is None else (None, old.etag)
+        accepted = self._engine.put(draft, if_none_match=fresh, if_match=same)
         self._transcripts.begin(accepted.operation.id, built_before=built_before, now=self._engine.clock())
         return answers.document(self._document(accepted.resource), 202, _location(asked, accepted.operation))
 

@@ -29,7 +29,7 @@ def main(state: Path, client_python: Path, *, as_json: bool, keep: bool) -> int:
     with out.step("start Ringfence"):
         lifecycle.up(state)
     job = session.Job(state, client_python, out)
-    rows: list[measure.Row] = []
+    rows: list[report.Row] = []
     try:
         _build(job)
         rows += _public(state, job)
@@ -57,7 +57,7 @@ def _build(job: session.Job) -> None:
     job.run("deploy", "deploy the model to the cluster of snippet 1")
 
 
-def _public(state: Path, job: session.Job) -> list[measure.Row]:
+def _public(state: Path, job: session.Job) -> list[report.Row]:
     """The public load balancer: closed until the NSG has a rule for its address."""
     uri, key = job.facts["deploy"]["uri"], job.facts["deploy"]["key"]
     what = "scoring endpoint (public load balancer, no NSG rule)"
@@ -69,7 +69,7 @@ def _public(state: Path, job: session.Job) -> list[measure.Row]:
     return rows
 
 
-def _private(state: Path, job: session.Job) -> list[measure.Row]:
+def _private(state: Path, job: session.Job) -> list[report.Row]:
     """After snippet 3: the old address is gone, the new one answers inside and nowhere else."""
     old, key = job.facts["deploy"]["uri"], job.facts["deploy"]["key"]
     job.run("snippet3", "snippet 3: the same cluster moves to an internal load balancer")

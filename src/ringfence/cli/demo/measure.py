@@ -9,26 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ringfence.cli.demo import session
+from ringfence.cli.demo.report import Row
 from ringfence.sandbox import client, run
 
 BLOCKED = 0
 """The expectation that nothing answers; any other number is the HTTP status expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the evidence."""
-
-    source: str
-    target: str
-    expected: str
-    measured: str
-    agrees: bool
 
 
 def ask(state: Path, location: str, uri: str, key: str | None, *, what: str, expected: int) -> Row:

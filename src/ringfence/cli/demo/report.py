@@ -10,11 +10,19 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TextIO
+from dataclasses import asdict, dataclass
+from typing import Any, TextIO
 
-if TYPE_CHECKING:
-    from ringfence.cli.demo.measure import Row
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the evidence."""
+
+    source: str
+    target: str
+    expected: str
+    measured: str
+    agrees: bool
 
 
 class Report:

@@ -43,9 +43,7 @@ PLATFORM_COUNTERS = {
 _NOT_PUBLIC = "{ 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3 }"
 
 
-def edge() -> str:
-    """The table of the edge. No connection tracking: it only tells public addresses from others."""
-    return f"""
+_EDGE = f"""
 table ip {TABLE} {{
  counter {SPOOFED} {{
  }}
@@ -79,9 +77,7 @@ table ip {TABLE} {{
 """
 
 
-def router() -> str:
-    """The table of a VNet's router. Nothing passes until `network` and `filters` have filled it."""
-    return f"""
+_ROUTER = f"""
 table ip {TABLE} {{
  counter {SPOOFED} {{
  }}
@@ -166,6 +162,16 @@ table ip {TABLE} {{
  }}
 }}
 """
+
+
+def edge() -> str:
+    """The table of the edge. No connection tracking: it only tells public addresses from others."""
+    return _EDGE
+
+
+def router() -> str:
+    """The table of a VNet's router. Nothing passes until `network` and `filters` have filled it."""
+    return _ROUTER
 
 
 def fill(network: Network) -> str:

@@ -48,6 +48,15 @@ class Terminal:
         before, _, self.shown = self.shown.partition(text)
         return before
 
+    def ask_until(self, command: str, answer: str, within_s: float = 10.0) -> None:
+        """Repeat a command of the shell until its output has the answer in it."""
+        deadline = time.monotonic() + within_s
+        while True:
+            self.type(f"\n{command}; echo do''ne\n")
+            if answer in self.expect("done\n"):
+                return
+            assert time.monotonic() < deadline, f"{command} did not show {answer!r}"
+
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
@@ -124,8 +133,7 @@ def test_control_z_stops_it_and_fg_goes_on(running: Box, terminal: Terminal) -> 
 def test_a_job_in_the_background_goes_on_and_stops_when_it_wants_the_terminal(running: Box, terminal: Terminal) -> None:
     terminal.type(_exec(running, "sh", "-c", "echo re''ady; read line; echo got $line") + " &\n")
     terminal.expect("ready")
-    terminal.type("\n")
-    terminal.expect("Stopped")
+    terminal.ask_until("jobs", "Stopped")
     terminal.type("fg\n")
     terminal.expect("exec --at internet")
     terminal.type("a line\n")

@@ -36,7 +36,7 @@ def start() -> None:
 
 
 def idle(ringfence: box.Box) -> None:
-    pid = ringfence.status()["processes"]["control_plane"]["pid"]
+    pid = ringfence.status()["processes"]["controlPlane"]
     before, begun = cpu_ticks(pid), time.perf_counter()
     time.sleep(10)
     share = (cpu_ticks(pid) - before) / (time.perf_counter() - begun)

@@ -20,6 +20,15 @@ def test_names_match_in_any_casing_and_come_out_in_azures() -> None:
     assert found.model_dump(by_alias=True, exclude_defaults=True, mode="json") == RULE
 
 
+def test_null_is_absence_and_a_name_is_given_once() -> None:
+    nothing = {"networkSecurityGroup": None, "serviceEndpoints": None, "delegations": None}
+    assert network.Subnet.model_validate({"addressPrefix": "10.0.0.0/24", **nothing}).model_fields_set == {"address_prefix"}
+    with pytest.raises(ValidationError):
+        network.SecurityRule.model_validate(RULE | {"priority": None})
+    with pytest.raises(ValidationError, match="given twice"):
+        network.SecurityRule.model_validate(RULE | {"Priority": 200})
+
+
 def test_words_match_in_any_casing() -> None:
     found = network.SecurityRule.model_validate(RULE | {"protocol": "TCP", "access": "ALLOW", "direction": "inbound"})
     assert (found.protocol, found.access, found.direction) == (

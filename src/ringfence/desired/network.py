@@ -112,7 +112,7 @@ def _rule_set(group: Group) -> RuleSet:
     )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _rule(meant: rules.EffectiveRule) -> Rule:
     return Rule(
         name=meant.name,

@@ -230,7 +230,7 @@ class Bundle(Item):
 class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
-    bundle: mounted read-only at /var/azureml-app (folders `app` and `models` are inside by path).
+    bundle: mounted read-only at /var/azureml-app.
     variables: environment variables. cpu: cores that it may use at most, or 0 for no limit. memory_mb: MiB.
     port: where it serves; `GET /` is its readiness. nameserver: what its /etc/resolv.conf says.
     nonce: changes to force a restart.

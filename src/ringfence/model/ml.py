@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue
 
 from ringfence.model.ids import ResourceId
 from ringfence.model.network import Spelled
@@ -134,11 +134,6 @@ class Aks(Properties):
     load_balancer_type: LoadBalancerType = LoadBalancerType.PUBLIC_IP
     load_balancer_subnet: str | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, data: object) -> object:
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
-
     @property
     def networking(self) -> AksNetworking:
         return self.aks_networking_configuration or AksNetworking()
@@ -178,11 +173,6 @@ class Compute(Properties):
     resource_id: str | None = None
     disable_local_auth: bool | None = None
     properties: Aks = Aks()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, data: object) -> object:
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
 
     def merged(self, old: Self) -> Self:
         """An update keeps what it does not name. The cluster behind a compute never changes."""

@@ -48,7 +48,7 @@ class ProvisioningState(Enum):
 class Properties(BaseModel):
     """The `properties` of a type, and every object inside them: camelCase on the wire, frozen, no unknown names.
 
-    Names match in any casing, as Azure's do. READ_ONLY: wire names that a client may send
+    Names match in any casing, as Azure's do, and null is absence. READ_ONLY: wire names that a client may send
     back (it read them before) and that mean nothing. A validation fault whose type begins with a
     capital letter carries Azure's own code (`LinkedInvalidPropertyId`).
     """
@@ -60,25 +60,29 @@ class Properties(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _spell(cls, data: object) -> object:
-        """Bring names to the spelling of the wire and leave out what is read-only."""
+        """Bring names to the spelling of the wire; leave out what is read-only, and nulls where a field may be absent."""
         if not isinstance(data, Mapping):
             return data
-        spelling, ignored = cls._names()
+        spelling, optional = cls._names()
         named: dict[object, object] = {}
         for name, value in data.items():
             known = spelling.get(name.lower(), name) if isinstance(name, str) else name
-            if known not in ignored:
+            if known in named:
+                raise PydanticCustomError("InvalidRequestContent", "The name {name} is given twice.", {"name": str(known)})
+            if known not in cls.READ_ONLY and not (value is None and known in optional):
                 named[known] = value
         return named
 
     @classmethod
     def _names(cls) -> tuple[Mapping[str, str], frozenset[str]]:
+        """Spelling by lower-case name, and the names that may be absent."""
         found = _NAMES.get(cls)
         if found is None:
             spelling = {name.lower(): name for name in cls.READ_ONLY}
             for name, about in cls.model_fields.items():
                 spelling |= {name.lower(): about.alias or name, (about.alias or name).lower(): about.alias or name}
-            found = _NAMES[cls] = spelling, cls.READ_ONLY
+            optional = frozenset(about.alias or name for name, about in cls.model_fields.items() if not about.is_required())
+            found = _NAMES[cls] = spelling, optional
         return found
 
     def merged(self, old: Self) -> Self:

@@ -82,7 +82,7 @@ def effective(children: Iterable[Resource], space: Iterable[IPv4Network]) -> Rul
     return Rules(*found)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def translate(name: str, written: SecurityRule, space: tuple[IPv4Network, ...]) -> EffectiveRule:
     """One written rule in prefixes. Raises Invalid with Azure's code for what is neither a prefix nor a known tag."""
     return EffectiveRule(

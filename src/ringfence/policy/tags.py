@@ -140,7 +140,8 @@ def _service(tag: str) -> tuple[IPv4Network, ...]:
     if spelled not in _WITH_REGION or region not in _NUMBERS:
         raise errors.Invalid(
             "SecurityRuleInvalidAddressPrefix",
-            f"Security rule has invalid Address prefix. Value provided: {tag}. It is neither a prefix nor a known service tag.",
+            f"Security rule has invalid Address prefix. Value provided: {tag[:100]}. "
+            "It is neither a prefix nor a known service tag.",
         )
     return (region_block(region),) if spelled == "AzureCloud" else (block(spelled, region),)
 

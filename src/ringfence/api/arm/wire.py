@@ -108,13 +108,15 @@ def properties_of(type: str, data: _Object, path: str) -> Properties:
 
 def _resource(id: ResourceId, envelope: _Object, properties: _Object, now: dt.datetime, path: str = "properties") -> Resource:
     location, kind = (_text(envelope.get(name), name) for name in ("location", "kind"))
+    tags, identity = _tags(envelope.get("tags")), _identity(envelope.get("identity"))
+    sku = _object(envelope["sku"], "sku") if envelope.get("sku") is not None else None
     return Resource(
         id=id,
         location=location,
         properties=properties_of(id.type, properties, path),
-        tags=_tags(envelope.get("tags")),
-        sku=_object(envelope["sku"], "sku") if envelope.get("sku") is not None else None,
-        identity=_identity(envelope.get("identity")),
+        tags=tags,
+        sku=sku,
+        identity=identity,
         kind=kind,
         created_at=now,
         changed_at=now,

@@ -170,7 +170,7 @@ def test_a_shell_has_job_control_of_its_own(running: Box, terminal: Terminal, sh
     sleeper = tmp_path / "sleeper.py"
     sleeper.write_text(SLEEPER)
     words = shlex.join([*CLI, "--state", str(running.state), "shell", "--at", "internet"])
-    terminal.type(f"SHELL={shell} {words}\n")
+    terminal.type(f"env -u PS1 SHELL={shell} {words}\n")
     prompt = "# " if os.getuid() == 0 else "$ "
     terminal.expect(prompt)
     terminal.type(f"python3 {sleeper}\n")

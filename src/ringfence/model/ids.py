@@ -8,7 +8,7 @@ compares by `key`. What a type may hold, and whether it exists, is not decided h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringfence.model import errors
 
@@ -28,6 +28,7 @@ class ResourceId:
     provider: str | None = None
     types: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    _key: str | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> ResourceId:
@@ -65,8 +66,11 @@ class ResourceId:
 
     @property
     def key(self) -> str:
-        """The spelling used to compare: lower case."""
-        return str(self).lower()
+        """The spelling used to compare: lower case. Worked out once, because everything is found by it."""
+        if self._key is None:
+            object.__setattr__(self, "_key", str(self).lower())
+        assert self._key is not None
+        return self._key
 
     @property
     def parent(self) -> ResourceId:

@@ -55,7 +55,7 @@ def find() -> list[Interpreter]:
     """What is on the search path, in the places of the usual installers, and the one that runs this."""
     found: dict[Path, Interpreter] = {}
     for folder in _folders():
-        for path in sorted(folder.glob("python3.*")):
+        for path in _matching(folder, "python3.*"):
             match = _NAME.fullmatch(path.name)
             if match and os.access(path, os.X_OK):
                 version, real = (int(match.group(1)), int(match.group(2))), path.resolve()
@@ -68,10 +68,18 @@ def _folders() -> Iterator[Path]:
     yield Path(sys.base_prefix, "bin")
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         # pyenv's shims are scripts that may lead nowhere; a virtual environment is no base for another.
-        if folder and Path(folder).name != "shims" and not Path(folder).parent.joinpath("pyvenv.cfg").exists():
+        if folder and Path(folder).name != "shims" and not _matching(Path(folder).parent, "pyvenv.cfg"):
             yield Path(folder)
     yield from (Path("/usr/bin"), Path("/usr/local/bin"))
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     managed = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"), "uv", "python")
     for installed in (pyenv, managed):
-        yield from sorted(installed.glob("*/bin"))
+        yield from _matching(installed, "*/bin")
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """What is in a folder; one that is closed to this user holds nothing that could be run."""
+    try:
+        return sorted(folder.glob(pattern))
+    except PermissionError:
+        return []

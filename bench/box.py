@@ -21,8 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 CLI = [sys.executable, "-m", "ringfence.cli"]
 
 
+def client_python() -> str:
+    """A Python that has azureml-core: $RINGFENCE_CLIENT_PYTHON, else the one that `make setup` installs."""
+    return os.environ.get("RINGFENCE_CLIENT_PYTHON") or str(ROOT / ".venv-clients" / "bin" / "python")
+
+
 class Box:
-    """seconds_up: how long `ringfence up` took, as a whole process. environments: a cache of built environments to reuse."""
+    """seconds_up: how long `ringfence up` took, as a whole process."""
 
     def __init__(self) -> None:
         self.state = Path(tempfile.mkdtemp(prefix="ringfence-bench-"))

@@ -54,7 +54,8 @@ def network(engine: Engine, number: int, rules: int) -> None:
 def rule(number: int) -> dict[str, object]:
     return {
         "priority": 100 + number, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourcePortRange": "*",
-        "sourceAddressPrefix": f"198.51.{number}.0/24", "destinationAddressPrefix": "*", "destinationPortRange": str(1000 + number),
+        "sourceAddressPrefix": f"198.51.{number}.0/24", "destinationAddressPrefix": "*",
+        "destinationPortRange": str(1000 + number),
     }  # fmt: skip
 
 
@@ -78,12 +79,18 @@ def main(count: int = 100, rules: int = 50) -> None:
         engine.start()
         engine.put(draft("", {}))
         each = list(times(engine, count, rules))
+        begun = time.perf_counter()
+        deleted = engine.delete(ResourceId.parse(BASE))
+        if deleted is not None:
+            engine.wait(deleted.id, 30.0)
+        gone = round((time.perf_counter() - begun) * 1000)
         engine.close()
         store.close()
     tenth = max(count // 10, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     first, last = (round(statistics.median(part), 2) for part in (each[:tenth], each[-tenth:]))
-    print(json.dumps({"networks": count, "total_ms": round(sum(each)), "first_ms": first, "last_ms": last, "peak_mb": peak}))
+    found = {"networks": count, "total_ms": round(sum(each)), "first_ms": first, "last_ms": last}
+    print(json.dumps({**found, "delete_all_ms": gone, "peak_mb": peak}))
 
 
 if __name__ == "__main__":

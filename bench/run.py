@@ -8,12 +8,14 @@ Single figures are medians; this machine is noisy, so read ratios, not absolute 
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
 from pathlib import Path
 
 import box
+import load
 
 LINE = "{:<62} {:>12}   {}"
 
@@ -69,7 +71,35 @@ def cluster() -> None:
     say("three-node cluster, PUT to Succeeded", f"{seconds:.2f} s", "goal < 1 s")
 
 
-ALL = {"start": start, "networks": networks, "cluster": cluster}
+def deployment() -> None:
+    """A second deployment with its environment built, and what the secured path costs a scored request."""
+    with box.Box() as ringfence:
+        ringfence.arm("cluster")
+        printed = ringfence.at("vnet0/cluster", box.client_python(), str(box.ROOT / "bench" / "deployment.py"))
+        found = json.loads(printed.strip().splitlines()[-1])
+        say("deployment with a cached environment, POST to first score", f"{found['deploy_s']:.2f} s", "goal < 3 s")
+        path(ringfence, found)
+
+
+def path(ringfence: box.Box, found: dict[str, str]) -> None:
+    """The same pod asked through NSG, internal load balancer and router, and directly on its loopback, in turn."""
+    through = [*box.CLI, "--state", str(ringfence.state), "exec", "--at", "vnet0/cluster", "--"]
+    direct = load.into_pod(ringfence.status()["processes"]["holder"])
+    given = {"body": found["body"], "key": found["key"], "seconds": 3}
+    for connections in (1, 16, 64):
+        rounds: dict[str, list[load.Load]] = {"secured": [], "direct": []}
+        for _ in range(3):
+            rounds["direct"].append(load.wrk(direct, "http://127.0.0.1:5001/score", connections=connections, **given))
+            rounds["secured"].append(load.wrk(through, found["uri"], connections=connections, **given))
+        for name, loads in rounds.items():
+            middle = sorted(loads, key=lambda one: one.rps)[1]
+            shown = f"p50 {middle.p50_ms:.2f} ms, p99 {middle.p99_ms:.2f} ms"
+            say(f"scored requests, {connections} connections, {name}", f"{middle.rps:.0f} /s", shown)
+        ratios = [s.rps / d.rps for s, d in zip(rounds["secured"], rounds["direct"], strict=True)]
+        say(f"secured / direct, {connections} connections", f"{statistics.median(ratios):.2f}", "goal 0.5")
+
+
+ALL = {"start": start, "networks": networks, "cluster": cluster, "deployment": deployment}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or ALL:

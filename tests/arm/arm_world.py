@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp
+from tests import clouds
 
-import clouds
 from ringfence.api.arm import app
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.entra.tokens import Signer, Subject
@@ -46,7 +46,7 @@ class Arm:
     def __init__(self, folder: Path, key: rsa.RSAPrivateKey, asking: Callable[[ASGIApp, str], httpx.Client]) -> None:
         self.driver = MemoryDriver(time.monotonic)
         self.store = Store(folder / "ringfence.db")
-        self.now = lambda: dt.datetime.now(dt.UTC)  # noqa: TID251 - a test's clock is the real one
+        self.now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)  # noqa: TID251 - a test's clock is the real one
         self.signer = Signer(key, TENANT, lambda: self.now(), _new_id)
         identities = Identities(self.store, lambda: secrets.token_bytes(16))
         self.engine = Engine(self.store, self.driver, clock=lambda: self.now(), new_id=_new_id, identities=identities)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from arm_world import Arm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp
+from tests.arm.arm_world import Arm
 
 
 @pytest.fixture(scope="session")

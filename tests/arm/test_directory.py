@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from arm_world import GROUP, SUBSCRIPTION, TENANT, Arm, error
+from tests.arm.arm_world import GROUP, SUBSCRIPTION, TENANT, Arm, error
 
 
 def test_metadata_is_public_and_has_two_shapes(arm: Arm) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arm_world import GROUP, SUBSCRIPTION, VNET, Arm, error, network
+from tests.arm.arm_world import GROUP, SUBSCRIPTION, VNET, Arm, error, network
 
 
 def test_created_shown_changed_deleted(arm: Arm) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arm_world import COMPUTE, GROUP, SUBSCRIPTION, TENANT, VNET, WORKSPACE, Arm, cluster, error
+from tests.arm.arm_world import COMPUTE, GROUP, SUBSCRIPTION, TENANT, VNET, WORKSPACE, Arm, cluster, error
 
 MUST = {"computeType", "provisioningState", "provisioningErrors", "description", "isAttachedCompute", "resourceId", "properties"}
 INNER = {
@@ -28,11 +28,9 @@ def test_the_document_of_a_workspace(arm: Arm) -> None:
     assert shown["discoveryUrl"] == f"https://eastus2.api.azureml.ms/discovery/workspaces/{shown['workspaceId']}"
     assert shown["storageAccount"].startswith(f"{GROUP}/providers/Microsoft.Storage/storageAccounts/ws")
     assert arm.get(shown["storageAccount"]).json()["properties"]["primaryEndpoints"]["blob"].endswith(".blob.core.windows.net/")
-    for path in (
-        f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces",
-        f"{SUBSCRIPTION}/providers/Microsoft.MachineLearningServices/workspaces",
-    ):
-        assert [w["name"] for w in arm.get(path).json()["value"]] == ["ws"]
+    for scope in (GROUP, SUBSCRIPTION):
+        listed = arm.get(f"{scope}/providers/Microsoft.MachineLearningServices/workspaces").json()
+        assert [w["name"] for w in listed["value"]] == ["ws"]
 
 
 def test_a_workspace_is_patched_by_merging(arm: Arm) -> None:

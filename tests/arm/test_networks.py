@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arm_world import GROUP, NSG, VNET, Arm, error, network
+from tests.arm.arm_world import GROUP, NSG, VNET, Arm, error, network
 
 DEFAULT = {"name": "default", "properties": {"addressPrefix": "10.1.0.0/22"}}
 

@@ -9,8 +9,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from arm_world import COMPUTE, GROUP, MANAGEMENT, NSG, SUBSCRIPTION, TENANT, VNET, WORKSPACE, Arm, cluster, error, network
 from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.arm.arm_world import (
+    COMPUTE,
+    GROUP,
+    MANAGEMENT,
+    NSG,
+    SUBSCRIPTION,
+    TENANT,
+    VNET,
+    WORKSPACE,
+    Arm,
+    cluster,
+    error,
+    network,
+)
 
 from ringfence.api.entra.tokens import Signer, Subject
 
@@ -63,7 +76,9 @@ def test_bodies_of_patch(arm: Arm, body: bytes, code: str) -> None:
     error(arm.send("PATCH", WORKSPACE, body), 400, code)
 
 
-#: Wrong values, one at a time, in bodies that are right otherwise: path, where in the body, value. (Null is absent in some places.)
+#: Wrong values, one at a time, in bodies that are right otherwise: path, where in the body, value.
+#: Where null counts as absent, something else that is wrong stands in for it.
+_NETWORKING = ("properties", "properties", "aksNetworkingConfiguration")
 FAULTS: list[tuple[str, dict[str, Any], tuple[str | int, ...], object]] = []
 for _value in (None, 1, 1.5, True, "x", [], {}, [1], {"a": 1}, LONG, "10.1.0.0/33", "\u0000", "..", "10.0.0.0/8/8", -1, 10**30):
     FAULTS += [
@@ -76,14 +91,14 @@ for _value in (None, 1, 1.5, True, "x", [], {}, [1], {"a": 1}, LONG, "10.1.0.0/3
         (f"{VNET}/subnets/a", {"properties": {"addressPrefix": "10.1.8.0/24"}}, ("properties", "addressPrefix"), _value),
         (COMPUTE, cluster(), ("properties", "computeType"), _value),
         (COMPUTE, cluster(), ("properties", "properties", "agentCount"), 0 if _value is None else _value),
-        (COMPUTE, cluster(), ("properties", "properties", "aksNetworkingConfiguration", "serviceCidr"), _value),
+        (COMPUTE, cluster(), (*_NETWORKING, "serviceCidr"), _value),
         (
             COMPUTE,
             cluster(),
             ("properties", "properties", "aksNetworkingConfiguration", "subnetId"),
             "z" if _value is None else _value,
         ),
-        (COMPUTE, cluster(), ("properties", "properties", "aksNetworkingConfiguration", "dnsServiceIP"), _value),
+        (COMPUTE, cluster(), (*_NETWORKING, "dnsServiceIP"), _value),
         (COMPUTE, cluster(), ("properties", "properties", "loadBalancerType"), "y" if _value is None else _value),
     ]
 
@@ -129,6 +144,8 @@ def test_paths(arm: Arm) -> None:
     error(arm.get(f"{GROUP}/providers/Microsoft.Network/unicorns"), 404, "InvalidResourceType")
     error(arm.put(f"{VNET}/subnets/default/locations/jump", {"properties": {}}), 404, "InvalidResourceType")
     error(arm.get(f"{WORKSPACE}/services/s"), 404, "InvalidResourceType")
+    error(arm.put(f"{GROUP}/providers/Microsoft.Resources/deployments/d", {}), 404, "InvalidResourceType")
+    error(arm.put(f"{SUBSCRIPTION}/providers/Microsoft.Network/virtualNetworks/v", network()), 404, "InvalidResourceType")
     error(
         arm.get(f"{SUBSCRIPTION}/resourceGroups/ghost/providers/Microsoft.Network/virtualNetworks"), 404, "ResourceGroupNotFound"
     )

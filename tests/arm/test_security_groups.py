@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from arm_world import NIC, NSG, VNET, Arm, error
-
-from clouds import rule
+from tests.arm.arm_world import NIC, NSG, VNET, Arm, error
+from tests.clouds import rule
 
 
 def test_rules_inline_and_on_their_own(arm: Arm) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_world import World
+from tests.control.engine_world import World
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-import clouds
-from clouds import Body
+from tests import clouds
+from tests.clouds import Body
+
 from ringfence.control.engine import Accepted, Engine
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Operation, Status

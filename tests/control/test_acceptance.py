@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from engine_world import COMPUTE, NSG, OTHER, VNET, WORKSPACE, World
+from tests import clouds
+from tests.control.engine_world import COMPUTE, NSG, OTHER, VNET, WORKSPACE, World
 
-import clouds
 from ringfence.control.operations import Kind, Status
 from ringfence.model import compute, errors, ml, network
 from ringfence.model.resource import ProvisioningState, Resource

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from engine_world import COMPUTE, NSG, VNET, World
 from sqlalchemy import event
+from tests import clouds
+from tests.control.engine_world import COMPUTE, NSG, VNET, World
 
-import clouds
 from ringfence.control.operations import Status
 from ringfence.desired.diff import Plan
 from ringfence.drivers.base import Failure
@@ -56,8 +56,9 @@ def _child(folder: Path, arm: Callable[[World], None]) -> list[str]:
             world = World(folder)
             arm(world)
             world.engine.start()
-            _requests(world, lambda word: os.write(writing, f"{word}\n".encode()))
-            os.write(writing, b"end\n")
+            with open(writing, "w", buffering=1, closefd=False) as pipe:
+                _requests(world, lambda word: print(word, file=pipe))
+                print("end", file=pipe)
         finally:
             os._exit(0)
     os.close(writing)

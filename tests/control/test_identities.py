@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from engine_world import World
+from tests.control.engine_world import World
 
 from ringfence.control import store
 from ringfence.control.identities import Principal

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from engine_world import COMPUTE, NSG, OTHER, VNET, WORKSPACE, World
+from tests import clouds
+from tests.control.engine_world import COMPUTE, NSG, OTHER, VNET, WORKSPACE, World
 
-import clouds
 from ringfence.control import judgement
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.desired.state import Endpoint, Observed, Readiness, State

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,11 +76,9 @@ def test_a_value_of_a_scope_belongs_to_one_owner(tmp_path: Path) -> None:
 
 def test_a_reader_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     opened = Store(tmp_path / "a.db")
-    read = threading.Event()
-    with opened.begin() as connection:
-        store.advance(connection)
-        reader = threading.Thread(target=lambda: opened.version() == 0 and read.set())
-        reader.start()
-        assert read.wait(2.0)
-    reader.join()
+    with ThreadPoolExecutor(1) as other:
+        with opened.begin() as connection:
+            store.advance(connection)
+            assert other.submit(opened.version).result(2.0) == 0
+        assert other.submit(opened.version).result(2.0) == 1
     opened.close()

@@ -36,12 +36,12 @@ class Box:
         self.environment = {name: value for name, value in os.environ.items() if name not in unwanted}
         self.environment |= {"HOME": str(home), "PYTHONPATH": str(ROOT / "src")}
 
-    def up(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return self.program(sys.executable, "-c", _UP, str(self.state), json.dumps([*STAND_IN, *options]))
+    def up(self, *options: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+        return self.program(*self.up_command(*options), **settings)
 
-    def start_up(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", _UP, str(self.state), json.dumps(STAND_IN)]
-        return subprocess.Popen([*self.become, *command], env=self.environment)
+    def up_command(self, *options: str) -> list[str]:
+        """`ringfence up` with the stand-in for a control plane. options: of the stand-in."""
+        return [sys.executable, "-c", _UP, str(self.state), json.dumps([*STAND_IN, *options])]
 
     def down(self, *options: str) -> subprocess.CompletedProcess[str]:
         return self.ringfence("down", *options)

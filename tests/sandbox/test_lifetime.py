@@ -73,7 +73,7 @@ def test_up_is_idempotent_and_down_too(box: Box) -> None:
 
 
 def test_two_starts_at_once_make_one_sandbox(box: Box) -> None:
-    starts = [box.start_up() for _ in range(4)]
+    starts = [subprocess.Popen(box.up_command(), env=box.environment) for _ in range(4)]
     assert [start.wait(30) for start in starts] == [0, 0, 0, 0]
     brokers = [line for line in box.processes() if "sandbox.broker" in line]
     assert len(brokers) == 1
@@ -208,6 +208,14 @@ def test_what_the_control_plane_is_given(box: Box) -> None:
     listener = Path(f"/proc/{status['processes']['controlPlane']}/fd/{arguments[3]}").readlink()
     assert str(listener).startswith("socket:")
     assert status["controlPlane"]["cgroups"] == ":".join(status["cgroups"])
+
+
+def test_pipes_of_the_caller_are_not_kept_open(box: Box) -> None:
+    told, tell = os.pipe()
+    assert box.up(pass_fds=[tell]).returncode == 0
+    os.close(tell)
+    with open(told, "rb") as reader:
+        assert reader.read() == b""  # returns, because nobody has the other end
 
 
 def test_other_users_see_nothing(box: Box) -> None:

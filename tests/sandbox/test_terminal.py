@@ -8,6 +8,7 @@ import pty
 import select
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,7 @@ def _exec(running: Box, *command: str) -> str:
 
 def test_a_command_has_the_terminal(running: Box, terminal: Terminal) -> None:
     source = "import os; print('tty', [os.isatty(n) for n in (0, 1, 2)], os.tcgetpgrp(0) == os.getpgrp(), input())"
-    terminal.type(_exec(running, "python3", "-c", source) + "\n")
+    terminal.type(_exec(running, sys.executable, "-c", source) + "\n")
     terminal.type("typed\n")
     terminal.expect("tty [True, True, True] True typed")
     terminal.expect(PROMPT)
@@ -107,7 +108,7 @@ print('re' + 'ady', flush=True)
 time.sleep(0.5) or time.sleep(0.5)
 sys.exit(50 + len(seen))
 """
-    terminal.type(_exec(running, "python3", "-c", source) + "; echo code=$?\n")
+    terminal.type(_exec(running, sys.executable, "-c", source) + "; echo code=$?\n")
     terminal.expect("ready")
     terminal.type("\x03")
     terminal.expect("code=51")
@@ -115,7 +116,7 @@ sys.exit(50 + len(seen))
 
 
 def test_control_c_ends_a_command_that_does_not_mind(running: Box, terminal: Terminal) -> None:
-    terminal.type(_exec(running, "python3", "-c", SLEEPER) + "\n")
+    terminal.type(_exec(running, sys.executable, "-c", SLEEPER) + "\n")
     terminal.expect("ready")
     terminal.type("\x03")
     terminal.expect("KeyboardInterrupt")
@@ -125,7 +126,9 @@ def test_control_c_ends_a_command_that_does_not_mind(running: Box, terminal: Ter
 
 
 def test_control_z_stops_it_and_fg_goes_on(running: Box, terminal: Terminal) -> None:
-    terminal.type(_exec(running, "python3", "-c", "print('re' + 'ady', flush=True); print('got', input(), flush=True)") + "\n")
+    terminal.type(
+        _exec(running, sys.executable, "-c", "print('re' + 'ady', flush=True); print('got', input(), flush=True)") + "\n"
+    )
     terminal.expect("ready")
     terminal.type("\x1a")
     terminal.expect("Stopped")
@@ -158,7 +161,7 @@ def test_a_pager_after_the_command_keeps_the_terminal(running: Box, terminal: Te
 
 
 def test_a_script_is_interrupted_as_a_whole(running: Box, terminal: Terminal) -> None:
-    script = _exec(running, "python3", "-c", SLEEPER) + "; echo the script went on"
+    script = _exec(running, sys.executable, "-c", SLEEPER) + "; echo the script went on"
     terminal.type(f"sh -c {shlex.quote(script)}\n")
     terminal.expect("ready")
     terminal.type("\x03")
@@ -173,7 +176,7 @@ def test_a_shell_has_job_control_of_its_own(running: Box, terminal: Terminal, sh
     terminal.type(f"env -u PS1 SHELL={shell} {words}\n")
     prompt = "# " if os.getuid() == 0 else "$ "
     terminal.expect(prompt)
-    terminal.type(f"python3 {sleeper}\n")
+    terminal.type(f"{sys.executable} {sleeper}\n")
     terminal.expect("ready")
     terminal.type("\x1a")
     terminal.expect("Stopped")

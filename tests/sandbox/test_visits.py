@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ else:
 
 def _script(running: Box, source: str) -> str:
     """What a Python program at the location `internet` prints."""
-    done = running.at("internet", "python3", "-c", source)
+    done = running.at("internet", sys.executable, "-c", source)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -61,7 +62,7 @@ def test_standard_streams_pass_through(running: Box) -> None:
 def test_descriptors_of_the_caller_are_inherited_and_no_others(running: Box) -> None:
     told, tell = os.pipe()
     source = f"import os; os.write({tell}, b'hello\\n'); print(*os.listdir('/proc/self/fd'))"
-    done = running.at("internet", "python3", "-c", source, pass_fds=[tell], stdin=subprocess.DEVNULL)
+    done = running.at("internet", sys.executable, "-c", source, pass_fds=[tell], stdin=subprocess.DEVNULL)
     os.close(tell)
     with open(told, "rb") as reader:
         assert reader.read() == b"hello\n"
@@ -96,7 +97,7 @@ def test_the_own_certificates_are_trusted_and_the_system_file_says_so(running: B
     authority = (running.state / "pki/ca.pem").read_text().strip()
     host = {"SSL_CERT_FILE": "/host.pem", "SSL_CERT_DIR": "/host", "https_proxy": "http://host:1", "NO_PROXY": "*"}
     variables = json.loads(
-        running.at("internet", "python3", "-c", "import json, os; print(json.dumps(dict(os.environ)))", env=host).stdout
+        running.at("internet", sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))", env=host).stdout
     )
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO", "PIP_CERT")
     assert {authority in _script(running, f"print(open({variables[name]!r}).read())") for name in names} == {True}
@@ -173,7 +174,7 @@ signal.signal(signal.{name}, lambda *_: sys.exit(33))
 print('ready', flush=True)
 time.sleep(20)
 """
-    command = running.at_command("internet", "python3", "-c", source)
+    command = running.at_command("internet", sys.executable, "-c", source)
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=running.environment) as process:
         assert process.stdout and process.stdout.readline() == b"ready\n"
         process.send_signal(getattr(signal, name))

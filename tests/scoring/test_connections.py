@@ -146,3 +146,19 @@ def _processor_seconds(pid: int) -> float:
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_what_waits_too_long_is_refused_while_run_still_runs(serve: Starter) -> None:
+    """maxQueueWaitMs of a service: the second request is answered before the first one is."""
+    slow = "import time\ndef init(): pass\ndef run(data):\n    time.sleep(float(data))\n    return 1\n"
+    server = serve(slow, MAX_QUEUE_WAIT_MS="100")
+    with server.connect() as first, server.connect() as second:
+        began = time.monotonic()
+        first.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n0.6")
+        time.sleep(0.05)
+        second.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n0")
+        refused = receive(second)
+        assert refused.status == 503 and 0.1 <= time.monotonic() - began < 0.5
+        assert receive(first).status == 200
+        second.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n0")
+        assert receive(second).status == 200

@@ -7,9 +7,12 @@ Reports come back to pytest as if it had run the test. Everything else runs as u
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -29,6 +32,16 @@ _HERE = Path(__file__).parent
 _LONGEST_TEST_S = 90
 #: Whom root becomes to see what an ordinary user can do.
 _ORDINARY = 12345
+
+
+@functools.cache
+def _ordinary() -> int:
+    """That uid, where this project is readable for it; else root's own, which a map of one user makes as powerless."""
+    become = ("setpriv", f"--reuid={_ORDINARY}", f"--regid={_ORDINARY}", "--clear-groups")
+    # `env` asks, because setpriv itself still has its capabilities when it looks for the program.
+    question = (*become, "env", sys.executable, "-c", "import ringfence.cli, cryptography")
+    readable = subprocess.run(question, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    return _ORDINARY if readable else 0
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -126,8 +139,9 @@ def _restored(item: pytest.Item, data: object) -> pytest.TestReport:
 def _enter(user: str, told_inside: int, told_mapped: int) -> None:
     if user == "ordinary" and os.getuid() == 0:
         os.setgroups([])
-        os.setresgid(_ORDINARY, _ORDINARY, _ORDINARY)
-        os.setresuid(_ORDINARY, _ORDINARY, _ORDINARY)
+        other = _ordinary()
+        os.setresgid(other, other, other)
+        os.setresuid(other, other, other)
     syscalls.dumpable(True)  # so that the parent may write the maps
     syscalls.die_with_parent(signal.SIGKILL)
     names = ("NEWUSER", "NEWNET", "NEWNS", "NEWPID", "NEWIPC", "NEWUTS")
@@ -150,7 +164,7 @@ def _map(child: int, user: str) -> None:
     if user == "root":
         uids = gids = "0 0 4294967295"
     else:
-        here = _ORDINARY if os.getuid() == 0 else os.getuid()
+        here = _ordinary() if os.getuid() == 0 else os.getuid()
         uids, gids = f"0 {here} 1", f"0 {here if os.getuid() == 0 else os.getgid()} 1"
         (folder / "setgroups").write_text("deny")
     (folder / "uid_map").write_text(uids)

@@ -129,7 +129,8 @@ def _show(found: Mapping[str, Any]) -> None:
 
 
 def _cells(row: Any) -> tuple[str, ...]:
-    return tuple(str(value) for value in row.values()) if isinstance(row, dict) else (str(row),)
+    """A row for a person: what it is called and how it is, without its long id."""
+    return tuple(str(value) for name, value in row.items() if name != "id") if isinstance(row, dict) else (str(row),)
 
 
 class _Steps:

@@ -24,7 +24,7 @@ def _known(context: typer.Context, incomplete: str) -> list[str]:
     from ringfence.sandbox import client
 
     try:
-        found = client.Client(folder(context, None)).get("/locations", timeout_s=1.0)
+        found = client.Client(folder(context, context.params.get("state"))).get("/locations", timeout_s=1.0)
     except SandboxError:
         return ["internet"]
     names = [row["location"] if isinstance(row, dict) else str(row) for row in found.get("locations", ())]

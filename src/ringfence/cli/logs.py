@@ -19,7 +19,7 @@ from ringfence.sandbox.layout import Layout
 _POLL_S = 0.5
 _NEWEST, _OVERLAP = 256 * 1024, 4096
 
-Source = Annotated[str, typer.Argument(metavar="[control|broker|build|service/NAME]", help="Whose log.")]
+Source = Annotated[str, typer.Argument(metavar="[control|broker|build|build/NAME|service/NAME]", help="Whose log.")]
 Follow = Annotated[bool, typer.Option("-f", "--follow", help="Go on printing what is added, until Ctrl-C.")]
 
 
@@ -34,6 +34,7 @@ def logs(context: typer.Context, source: Source = "control", follow: Follow = Fa
     control       the control plane: every request that failed, and why
     broker        starts, stops and crashes of the sandbox
     build         the newest build of a Python environment
+    build/NAME    the build of the environment of a deployed model
     service/NAME  what the replicas of a deployed model printed
 
     \b
@@ -57,8 +58,8 @@ def _reader(state: Path, source: str) -> Callable[[], str]:
     """What reads the newest part of a log. Raises SandboxError for a source that does not exist."""
     layout = Layout(state)
     kind, _, name = source.partition("/")
-    if kind == "service" and name:
-        query = urlencode({"service": name})
+    if kind in ("service", "build") and name:
+        query = urlencode({"service": name, "build": int(kind == "build")})
         return lambda: str(client.Client(state).get(f"/logs?{query}")["text"])
     files = {"control": layout.control_log, "broker": layout.broker_log}
     if source == "build" and (builds := sorted(layout.build_logs.glob("*.log"), key=lambda path: path.stat().st_mtime)):
@@ -66,7 +67,7 @@ def _reader(state: Path, source: str) -> Callable[[], str]:
     elif source == "build":
         raise SandboxError("no environment has been built yet", "deploy a model; its environment is built first")
     if source not in files:
-        raise SandboxError(f"there is no log {source!r}", "name control, broker, build or service/NAME")
+        raise SandboxError(f"there is no log {source!r}", "name control, broker, build, build/NAME or service/NAME")
     path = files[source]
     if not path.exists():
         raise SandboxError(f"{path} does not exist: nothing was started with this state folder", START_IT)

@@ -32,7 +32,6 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def program(
-    context: typer.Context,
     state: Annotated[
         Path | None, typer.Option("--state", metavar="DIR", envvar="RINGFENCE_STATE", show_default=False, help="State folder.")
     ] = None,
@@ -55,7 +54,6 @@ def program(
     Everything that Ringfence keeps is in one state folder
     (default: $XDG_STATE_HOME/ringfence or ~/.local/state/ringfence).
     """
-    context.obj = state
 
 
 for register in (box.register, locations.register, logs.register, demonstration.register):

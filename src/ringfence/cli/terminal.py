@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for a machine to
 
 def folder(context: typer.Context, state: Path | None) -> Path:
     """The state folder: the command's own option, the program's, `$RINGFENCE_STATE`, or the default."""
-    for given in (state, context.find_root().obj):
+    for given in (state, context.find_root().params.get("state")):
         if given is not None:
             return Path(given)
     return default_folder()

@@ -204,13 +204,13 @@ def _same(old: Resource, draft: Resource) -> bool:
 
 def _companions(before: Snapshot, after: Snapshot, written: Iterable[Resource], moment: Moment) -> tuple[Resource, ...]:
     """What has to stand beside, where it does not yet."""
-    made: dict[str, Resource] = {}
+    made: list[Resource] = []
     for resource in written:
-        for draft in companions(after.changed(made.values()), resource):
+        for draft in companions(after, resource):
             old = before.get(draft.id)
             if old is None or not _same(old, draft):
-                made[draft.key] = dataclasses.replace(_stored(old, draft, moment), managed_by=resource.key)
-    return tuple(made.values())
+                made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=resource.key))
+    return tuple(made)
 
 
 def _admitted(before: Snapshot, after: Snapshot, written: Iterable[Resource], gone: Iterable[Resource]) -> tuple[str, ...]:

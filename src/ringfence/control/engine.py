@@ -156,8 +156,10 @@ class Engine:
 
     def wait(self, operation_id: str, timeout_s: float) -> Operation:
         """Block until the operation has ended or the time is up; either way, the operation as it is then. Raises NotFound."""
-        self._ledger.await_end(operation_id, timeout_s)
-        return self.operation(operation_id)
+        found = self._ledger.await_end(operation_id, timeout_s)
+        if found is None:
+            raise wording.operation_not_found(operation_id)
+        return found
 
     def wait_ready(self, keys: Collection[Key], timeout_s: float) -> bool:
         """Block until all these items stand as wanted, or the time is up. Returns whether they do."""

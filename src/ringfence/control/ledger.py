@@ -26,6 +26,9 @@ from ringfence.model.resource import Allocation, ProvisioningState, Resource, Sn
 
 log = logging.getLogger(__name__)
 
+#: Old operations are forgotten once in so many versions.
+_FORGET_EVERY = 256
+
 
 class Ledger:
     """The one writer of resources and operations."""
@@ -78,14 +81,15 @@ class Ledger:
         with self._store.read() as connection:
             return operations.latest(connection, resource)
 
-    def await_end(self, id: str, timeout_s: float) -> None:
-        """Block until the operation has ended, or for so long."""
+    def await_end(self, id: str, timeout_s: float) -> Operation | None:
+        """Block until the operation has ended, or for so long; then the operation, None if it is forgotten."""
         deadline = time.monotonic() + timeout_s
         with self._ended:
             while (found := self.operation(id)) is not None and not found.status.terminal:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._ended.wait(left):
-                    return
+                    break
+        return found
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         with self.write() as change:
@@ -187,7 +191,8 @@ class Change:
         resources.allocate(self._connection, [a for a in self._allocated if a.owner not in self._gone])
         resources.remove(self._connection, self._gone)
         self.after = self.after.changed(version=store.advance(self._connection))
-        operations.forget_old(self._connection)
+        if self.after.version % _FORGET_EVERY == 0:
+            operations.forget_old(self._connection)
 
     def _blamed(self, outcome: Outcome) -> set[str]:
         """The resources that a failed operation leaves Failed: the one it was about, and owners of what failed."""

@@ -6,8 +6,9 @@ state Deleting until the driver has removed what followed from them.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ringfence.control import wording
@@ -39,15 +40,27 @@ def decide(snapshot: Snapshot, root: Resource) -> Removal:
 
 def mark(snapshot: Snapshot, roots: Iterable[Resource]) -> tuple[Resource, ...]:
     """The roots and what goes with them, in state Deleting, in the order of their keys."""
-    found: dict[str, Resource] = {}
     todo = list(roots)
+    if not todo:
+        return ()
+    keys = sorted(snapshot.resources)
+    managed: dict[str, list[Resource]] = {}
+    for resource in snapshot:
+        if resource.managed_by is not None:
+            managed.setdefault(resource.managed_by, []).append(resource)
+    found: dict[str, Resource] = {}
     while todo:
-        resource = todo.pop()
-        if resource.key not in found:
-            found[resource.key] = dataclasses.replace(resource, state=ProvisioningState.DELETING)
-            below = resource.key + "/"
-            todo += [r for r in snapshot if r.key.startswith(below) or r.managed_by == resource.key]
+        root = todo.pop()
+        for key in (root.key, *_below(keys, root.key)):
+            if key not in found:
+                found[key] = dataclasses.replace(snapshot.need(key), state=ProvisioningState.DELETING)
+                todo += managed.get(key, ())
     return tuple(found[key] for key in sorted(found))
+
+
+def _below(keys: Sequence[str], root: str) -> Sequence[str]:
+    """The keys below a resource, at any depth. "0" is the character that follows "/"."""
+    return keys[bisect.bisect_left(keys, f"{root}/") : bisect.bisect_left(keys, f"{root}0")]
 
 
 def worst(problems: tuple[errors.Problem, ...]) -> errors.Problem:

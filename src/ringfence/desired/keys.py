@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from ringfence.desired.state import Key
 from ringfence.policy.places import Kind, Place
 
 
+@lru_cache(maxsize=65_536)
 def short(resource_key: str) -> str:
     """Ten hex digits that stand for a resource id."""
     return hashlib.sha256(resource_key.lower().encode()).hexdigest()[:10]

@@ -146,6 +146,7 @@ def _variables(snapshot: Snapshot, one: _Served) -> tuple[tuple[str, str], ...]:
         "AML_APP_ROOT": APP_ROOT,
         "AZUREML_MODEL_DIR": _model_dir(models(snapshot, one.resource)),
         "SCORING_TIMEOUT_MS": str(one.properties.scoring_timeout_ms),
+        "MAX_QUEUE_WAIT_MS": str(one.properties.max_queue_wait_ms),
         "SERVER_PORT": str(places.SCORING_PORT),
         "SERVICE_NAME": one.resource.id.name,
         "SERVICE_PATH_PREFIX": f"api/v1/service/{one.resource.id.name}",

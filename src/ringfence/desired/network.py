@@ -67,7 +67,10 @@ def filters(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Filter]:
 
 
 def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
-    space = groups.space_of(vnet)
+    space, children = groups.space_of(vnet), snapshot.children(vnet.id)
+    guards = tuple(groups.on_subnet(snapshot, child.id, space) for child in children)
+    if not inside:
+        return _unused(vnet.key, groups.Same(children), guards)
     held: dict[str, Group] = {}
     concerned = {vnet.key}
 
@@ -77,11 +80,8 @@ def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
         concerned.update(group.owners)
         return _name(held.setdefault(group.id, group).id)
 
-    on_subnet = {}
-    for subnet in snapshot.children(vnet.id):
-        if isinstance(subnet.properties, network.Subnet):
-            concerned.add(subnet.key)
-            on_subnet[subnet.key] = named(groups.on_subnet(snapshot, subnet.id, space))
+    concerned |= {child.key for child in children}
+    on_subnet = {child.key: named(guard) for child, guard in zip(children, guards, strict=True)}
     bindings = []
     for place in inside:
         concerned.update(owners(snapshot, place))
@@ -94,6 +94,20 @@ def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
         network=keys.network(vnet.key),
         rule_sets=tuple(_rule_set(held[id]) for id in sorted(held)),
         bindings=tuple(sorted(bindings, key=lambda binding: binding.endpoint)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _unused(vnet: str, subnets: groups.Same, guards: tuple[Group | None, ...]) -> Filter:
+    """The filter of a network that nobody is in yet: most networks are such, and it is the same until they change."""
+    held = {guard.id: guard for guard in guards if guard is not None}
+    concerned = {vnet, *(child.key for child in subnets.children), *(owner for guard in held.values() for owner in guard.owners)}
+    return Filter(
+        key=keys.filter(vnet),
+        owners=tuple(sorted(concerned)),
+        network=keys.network(vnet),
+        rule_sets=tuple(_rule_set(held[id]) for id in sorted(held)),
+        bindings=(),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ringfence.model import errors
 
@@ -36,22 +37,7 @@ class ResourceId:
 
         Raises errors.Problem (400 `InvalidResourceId`, or `LinkedInvalidPropertyId`'s cause).
         """
-        parts = [part for part in text.split("/") if part]
-        if len(text) > 4096 or not all(_SEGMENT.match(p) and p not in (".", "..") for p in parts):
-            raise errors.invalid_resource_id(text)
-        if len(parts) < 2 or parts[0].lower() != "subscriptions":
-            raise errors.invalid_resource_id(text)
-        subscription, rest = parts[1], parts[2:]
-        group: str | None = None
-        if rest and rest[0].lower() == "resourcegroups":
-            if len(rest) < 2:
-                raise errors.invalid_resource_id(text)
-            group, rest = rest[1], rest[2:]
-        if not rest:
-            return cls(subscription, group)
-        if rest[0].lower() != "providers" or len(rest) < 4 or len(rest) % 2:
-            raise errors.invalid_resource_id(text)
-        return cls(subscription, group, rest[1], tuple(rest[2::2]), tuple(rest[3::2]))
+        return _parsed(text)
 
     @property
     def type(self) -> str:
@@ -113,3 +99,23 @@ class ResourceId:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+@lru_cache(maxsize=65_536)
+def _parsed(text: str) -> ResourceId:
+    parts = [part for part in text.split("/") if part]
+    if len(text) > 4096 or not all(_SEGMENT.match(p) and p not in (".", "..") for p in parts):
+        raise errors.invalid_resource_id(text)
+    if len(parts) < 2 or parts[0].lower() != "subscriptions":
+        raise errors.invalid_resource_id(text)
+    subscription, rest = parts[1], parts[2:]
+    group: str | None = None
+    if rest and rest[0].lower() == "resourcegroups":
+        if len(rest) < 2:
+            raise errors.invalid_resource_id(text)
+        group, rest = rest[1], rest[2:]
+    if not rest:
+        return ResourceId(subscription, group)
+    if rest[0].lower() != "providers" or len(rest) < 4 or len(rest) % 2:
+        raise errors.invalid_resource_id(text)
+    return ResourceId(subscription, group, rest[1], tuple(rest[2::2]), tuple(rest[3::2]))

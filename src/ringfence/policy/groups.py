@@ -32,7 +32,12 @@ class Group:
 def space_of(vnet: Resource) -> Space:
     """The address space of a virtual network."""
     assert isinstance(vnet.properties, network.VirtualNetwork)
-    return tuple(sorted(IPv4Network(prefix) for prefix in vnet.properties.prefixes))
+    return _space(vnet.properties.prefixes)
+
+
+@lru_cache(maxsize=4096)
+def _space(prefixes: tuple[str, ...]) -> Space:
+    return tuple(sorted(map(IPv4Network, prefixes)))
 
 
 def on_subnet(snapshot: Snapshot, subnet: ResourceId | str, space: Space) -> Group | None:
@@ -64,24 +69,24 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
 
 def written(snapshot: Snapshot, id: str, space: Space) -> Group:
     """The user's group with the key `id`, with whatever rules it has now."""
-    return _group(id, _Same(snapshot.children(id)), snapshot.get(id) is not None, space)
+    return _group(id, Same(snapshot.children(id)), snapshot.get(id) is not None, space)
 
 
-class _Same:
+class Same:
     """Children of a group as the key of a cache: equal when they are the very same tuple, which a snapshot keeps."""
 
     def __init__(self, children: tuple[Resource, ...]) -> None:
         self.children = children
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.children is self.children
+        return isinstance(other, Same) and other.children is self.children
 
     def __hash__(self) -> int:
         return id(self.children)
 
 
 @lru_cache(maxsize=4096)
-def _group(id: str, children: _Same, exists: bool, space: Space) -> Group:
+def _group(id: str, children: Same, exists: bool, space: Space) -> Group:
     # A group that is not there lets nothing pass: a reference is never weaker than what it names.
     meant = rules.effective(children.children, space) if exists else rules.Rules((), ())
     return Group(id, meant, (id, *(child.key for child in children.children)))

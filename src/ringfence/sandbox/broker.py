@@ -32,10 +32,13 @@ from ringfence.sandbox.processes import Process, boot_id
 
 log = logging.getLogger("broker")
 _PATIENCE_S = 5.0
+_MOST_DESCRIPTORS = 1 << 20
 
 
 def main(arguments: Sequence[str]) -> None:
     given = _parse(arguments)
+    for first, beyond in ((3, given.report), (given.report + 1, _MOST_DESCRIPTORS)):
+        os.closerange(first, beyond)  # a pipe of the caller's shell must not stay open because of us
     if os.fork():  # whoever started us is not to wait for us
         os._exit(0)
     os.chdir("/")
@@ -118,6 +121,7 @@ class Broker:
         thread = threading.Thread(target=builder.serve, args=(self._layout.folder, listener, stop), name="builder", daemon=True)
         thread.start()
         stack.callback(thread.join, _PATIENCE_S)
+        stack.callback(_knock, path)  # so that it looks at `stop` at once
         stack.callback(stop.set)
 
     def _tell(self, message: bytes) -> None:
@@ -144,6 +148,11 @@ def _end(box: Process) -> None:
     if box.alive() and not box.end(patience_s=_PATIENCE_S):
         log.warning("the box had to be killed")
     os.waitpid(box.pid, 0)
+
+
+def _knock(path: Path) -> None:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
+        visitor.connect(os.fsencode(path))
 
 
 def _failure(error: SandboxError | OSError) -> bytes:

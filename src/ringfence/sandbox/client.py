@@ -10,18 +10,26 @@ import json
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
+from ringfence.sandbox import record
 from ringfence.sandbox.errors import START_IT, BadState, Busy, NotRunning, Refused
 from ringfence.sandbox.layout import Layout
 
+_POLL_S = 0.02
+
 
 class Client:
-    """state: the state folder. Raises NotRunning, Busy (no answer in time) and Refused."""
+    """state: the state folder. Raises NotRunning, Busy (no answer in time) and Refused.
 
-    def __init__(self, state: Path) -> None:
+    patience_s: how long to wait for a control plane that is just being started again.
+    """
+
+    def __init__(self, state: Path, *, patience_s: float = 0.0) -> None:
         self._layout = Layout(state)
+        self._patience_s = patience_s
 
     def get(self, path: str, *, timeout_s: float = 30.0) -> Any:
         return self._ask("GET", path, None, timeout_s)
@@ -52,6 +60,19 @@ class Client:
         return _document(*_split(bytes(received)))
 
     def _connect(self, timeout_s: float) -> socket.socket:
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                return self._connect_once(timeout_s)
+            except NotRunning as error:
+                record.running(self._layout)
+                if time.monotonic() >= deadline:
+                    raise NotRunning(
+                        "the control plane is just being started again", "try again, or see `ringfence logs`"
+                    ) from error
+            time.sleep(_POLL_S)
+
+    def _connect_once(self, timeout_s: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(timeout_s)
         try:
@@ -61,8 +82,7 @@ class Client:
             raise NotRunning(f"Ringfence does not run (state folder {self._layout.folder})", START_IT) from error
         except PermissionError as error:
             connection.close()
-            fact = f"the state folder {self._layout.folder} belongs to another user"
-            raise BadState(fact, "choose another one with --state DIR or RINGFENCE_STATE") from error
+            raise BadState.of_another_user(self._layout.folder) from error
         except BaseException:
             connection.close()
             raise

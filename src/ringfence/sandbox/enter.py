@@ -30,6 +30,7 @@ OURS, CANNOT_RUN, NOT_FOUND = 125, 126, 127
 """Exit codes of env(1): Ringfence itself failed; the command is there but cannot be run; it is not there."""
 
 _GO = b"."
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def locate(state: Path, at: str) -> Place:
     if surroundings.BUNDLE.exists():
         here = os.environ.get(surroundings.LOCATION, "unknown")
         raise Busy(f"this process is at the location {here} already", "run the command from the host")
-    found = client.Client(state).post("/locations", {"at": at})
+    found = client.Client(state, patience_s=_PATIENCE_S).post("/locations", {"at": at})
     return Place(found["location"], found["namespace"], found["address"], found["resolver"])
 
 

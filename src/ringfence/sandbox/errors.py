@@ -12,6 +12,8 @@ Exit codes are chosen in `cli`; what an error looks like on a terminal is decide
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class SandboxError(Exception):
     """fact: what is the case, with the offending value; remedy: what to do, a command where there is one."""
@@ -42,8 +44,15 @@ class Busy(SandboxError):
     """Something does not end or does not answer in time."""
 
 
+CHOOSE_ANOTHER = "choose another folder with --state DIR or RINGFENCE_STATE"
+
+
 class BadState(SandboxError):
-    """A file of the state folder is missing or cannot be read."""
+    """The state folder cannot be used: its place, its owner, or a file in it."""
+
+    @classmethod
+    def of_another_user(cls, folder: Path) -> BadState:
+        return cls(f"the state folder {folder} belongs to another user", CHOOSE_ANOTHER)
 
 
 class Refused(SandboxError):

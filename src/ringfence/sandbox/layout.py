@@ -10,14 +10,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringfence.sandbox.errors import BadState
+from ringfence.sandbox.errors import CHOOSE_ANOTHER, BadState
 
 _LONGEST_SOCKET_PATH = 107  # bytes, sun_path of unix(7) less its NUL
 _FOLDERS = (
     "pki", "trust", "blobs", "bundles", "environments", "cache/uv",
     "home/azure", "home/azureml", "run", "logs/pods", "logs/builds",
 )  # fmt: skip
-_MARKS = {"admin.json", "pki", "run"}
+_MARKS = {"pki", "trust", "run"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,12 @@ class Layout:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.folder.stat().st_uid != os.geteuid():
-                raise BadState(f"the state folder {self.folder} belongs to another user", "choose another one with --state")
+                raise BadState.of_another_user(self.folder)
             self.folder.chmod(0o700)
             for name in _FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            remedy = "choose a folder you may write with --state DIR or RINGFENCE_STATE"
-            raise BadState(f"the state folder {self.folder} cannot be made: {error.strerror}", remedy) from error
+            raise BadState(f"the state folder {self.folder} cannot be made: {error.strerror}", CHOOSE_ANOTHER) from error
 
     def admin(self) -> Admin:
         """Raises BadState when there has been no first start, or the file was damaged."""
@@ -107,15 +106,15 @@ class Layout:
         found = set(os.listdir(self.folder)) if self.folder.is_dir() else set()
         if not (found >= _MARKS or found <= {name.split("/")[0] for name in _FOLDERS}):
             fact = f"{self.folder} is no state folder of Ringfence, and not empty"
-            raise BadState(fact, "choose another one with --state DIR or RINGFENCE_STATE")
+            raise BadState(fact, CHOOSE_ANOTHER)
 
     def _check_place(self) -> None:
         if len(os.fsencode(self.control_socket)) > _LONGEST_SOCKET_PATH:
             fact = f"the path {self.control_socket} is longer than the {_LONGEST_SOCKET_PATH} bytes that a socket's name may have"
-            raise BadState(fact, "choose a shorter one with --state DIR or RINGFENCE_STATE")
+            raise BadState(fact, CHOOSE_ANOTHER)
         if self.folder.is_relative_to(os.path.realpath("/run")) or self.folder.is_relative_to("/proc"):
             fact = f"the state folder {self.folder} would be hidden inside the sandbox, which has a /run and a /proc of its own"
-            raise BadState(fact, "choose another one with --state DIR or RINGFENCE_STATE")
+            raise BadState(fact, CHOOSE_ANOTHER)
 
 
 def ensure_admin(layout: Layout) -> Admin:

@@ -59,6 +59,8 @@ def load(layout: Layout) -> Record | None:
         return Record(**found | {"cgroups": tuple(found["cgroups"])})
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise BadState.of_another_user(layout.folder) from error
     except (ValueError, KeyError, TypeError) as error:
         remedy = f"if no process of Ringfence runs, remove {layout.record}; else end it first"
         raise BadState(f"{layout.record} cannot be read: {error!r}", remedy) from error

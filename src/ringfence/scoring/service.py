@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import deque
 from queue import SimpleQueue
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -53,13 +54,25 @@ class _IdRefused(Exception):
 class Exchange:
     """One request and what its reply needs. ids: the id fields; logged: whether the access log shows it."""
 
-    __slots__ = ("connection", "ids", "logged", "request")
+    __slots__ = ("_turn", "connection", "ids", "logged", "request")
 
     def __init__(self, connection: Connection, request: wire.Request) -> None:
         self.connection = connection
         self.request = request
         self.ids = b""
         self.logged = False
+        self._turn = [True]
+
+    @property
+    def taken(self) -> bool:
+        return not self._turn
+
+    def take(self) -> bool:
+        """True for the first who asks: the main thread at its turn, or the loop's when it waited too long."""
+        try:
+            return self._turn.pop()  # one bytecode under the interpreter's lock
+        except IndexError:
+            return False
 
 
 class Service:
@@ -69,10 +82,13 @@ class Service:
         self._settings, self._script, self._journal = settings, script, journal
         self._swagger = Swagger(settings, script)
         self._jobs: SimpleQueue[Exchange | None] = SimpleQueue()
+        self._waiting: deque[Exchange] = deque()
         self._version = f"x-ms-server-version: {settings.server_version}\r\n".encode() if settings.server_version else b""
         self._deadline = self._fired = 0.0
         self._main = threading.main_thread().ident or 0
         self._timed_out = f"Scoring timeout after {settings.timeout_ms} ms"
+        self._patience = settings.max_queue_wait_ms / 1000
+        self._waited = f"The request waited more than {settings.max_queue_wait_ms} ms for its turn. Try again later."
         self.draining = False
         signal.signal(signal.SIGALRM, self._alarm)
 
@@ -102,7 +118,9 @@ class Service:
             self._described(exchange) if path == "/swagger.json" else self._scored(exchange)
 
     def tick(self) -> None:
-        """Write the log; raise the timeout of a call that is past its deadline."""
+        """Write the log; refuse what waited too long; raise the timeout of a call that is past its deadline."""
+        if self._waiting:
+            self._refuse_late()
         if self._journal.pending:
             self._journal.flush()
         deadline = self._deadline
@@ -133,11 +151,21 @@ class Service:
 
     def _scored(self, exchange: Exchange) -> None:
         if exchange.request.method in ("GET", "POST") or self._script.mode == "raw":
+            if self._patience:
+                self._waiting.append(exchange)
             self._jobs.put(exchange)
         elif exchange.request.method == "OPTIONS":
             self._send(exchange, 200, _HTML, _NOT_FAILED + exchange.ids, b"")
         else:
             self._error(exchange, 405, "Method not allowed")
+
+    def _refuse_late(self) -> None:
+        """The queue is in order of arrival, so only its head has to be looked at."""
+        late = time.perf_counter() - self._patience
+        while self._waiting and (self._waiting[0].taken or self._waiting[0].request.started < late):
+            exchange = self._waiting.popleft()
+            if exchange.take():
+                self._error(exchange, 503, self._waited)
 
     def _ids(self, request: wire.Request) -> bytes:
         """The id fields of the reply. Raises _IdRefused."""
@@ -177,7 +205,8 @@ class Service:
             if exchange is None:
                 return
             try:
-                self._answer(exchange)
+                if exchange.take():
+                    self._answer(exchange)
             except TimeoutError:
                 # The alarm may arrive in the few instructions between the end of run() and the disarming.
                 self._deadline = 0.0

@@ -22,6 +22,7 @@ class Settings:
 
     app_root: the folder that entry_script and source_directory are relative to.
     entry_script: None means the module `main`. timeout_ms: how long one call of run() may take.
+    max_queue_wait_ms: how long a request may wait for its turn; 0 for as long as it likes.
     server_version: what the x-ms-server-version header says; "" leaves it out.
     """
 
@@ -31,6 +32,7 @@ class Settings:
     model_dir: str | None
     port: int
     timeout_ms: int
+    max_queue_wait_ms: int
     service_name: str
     service_version: str
     path_prefix: str
@@ -46,6 +48,7 @@ def read(variables: Mapping[str, str]) -> Settings:
         model_dir=variables.get("AZUREML_MODEL_DIR") or None,
         port=_number(variables, "SERVER_PORT", 5001, 1, 65535),
         timeout_ms=_number(variables, "SCORING_TIMEOUT_MS", 3_600_000, 1, 2**31),
+        max_queue_wait_ms=_number(variables, "MAX_QUEUE_WAIT_MS", 0, 0, 2**31),
         service_name=variables.get("SERVICE_NAME", "ML service"),
         service_version=variables.get("SERVICE_VERSION", "1.0"),
         path_prefix=variables.get("SERVICE_PATH_PREFIX", ""),

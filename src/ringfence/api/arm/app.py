@@ -106,6 +106,8 @@ class Arm:
         if path.about is About.COLLECTION:
             return self._action(asked, path, version)
         row = directory.row_of(path.id.type, version)
+        if path.id.group is None:
+            raise directory.unknown_type(row.provider, "/".join(row.kinds), version)
         if asked.method not in row.verbs:
             raise _not_allowed(asked.method, row.type)
         return self._items.answer(asked, row, path.id)

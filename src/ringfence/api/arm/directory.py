@@ -148,7 +148,7 @@ def row_of(type: str, version: str) -> Row:
     if row is not None:
         return row
     namespace, _, kinds = type.partition("/")
-    if namespace.lower() not in PROVIDERS or namespace.lower() == "microsoft.resources":
+    if namespace.lower() not in PROVIDERS:
         raise unknown_namespace(namespace)
     raise unknown_type(PROVIDERS[namespace.lower()], kinds, version)
 

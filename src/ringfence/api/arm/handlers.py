@@ -14,14 +14,17 @@ from ringfence.api.arm import asked as answers
 from ringfence.api.arm import documents, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.registry import Row, spelled
+from ringfence.control import acceptance, wording
 from ringfence.control.engine import Engine
 from ringfence.control.operations import Operation, Status
 from ringfence.model import errors
-from ringfence.model.ids import GROUP_TYPE, ResourceId
+from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
 
 #: How long a handler waits for an operation to end, in seconds.
 PATIENCE_S = 2.0
+#: How often a PATCH is tried while others write the same resource.
+_MOST_TRIES = 5
 
 
 class Items:
@@ -53,7 +56,7 @@ class Items:
     def _get(self, asked: Asked, row: Row, id: ResourceId) -> Response:
         resource = self._engine.get(id)
         if asked.method == "HEAD":
-            return answers.nothing(204 if row.type == GROUP_TYPE else 200)
+            return answers.nothing(204)
         return answers.document(self._document(resource), headers={"ETag": documents.etag(resource)})
 
     def _put(self, asked: Asked, row: Row, id: ResourceId) -> Response:
@@ -67,12 +70,17 @@ class Items:
 
     def _patch(self, asked: Asked, row: Row, id: ResourceId) -> Response:
         body = wire.parse(asked.body)
-        old = self._engine.get(id)
-        if asked.if_match not in (None, "*", old.etag):
-            # Whoever named another etag is told so by the engine, in the same words as for PUT.
-            self._engine.put(old, if_match=asked.if_match)
-        accepted = self._engine.put(wire.patch(row, old, body, self._engine.clock()), if_match=old.etag)
-        return self._written(asked, row, accepted.operation, created=False)
+        for _ in range(_MOST_TRIES):
+            old = self._engine.get(id)
+            acceptance.check_etag(old, asked.if_match)
+            draft = wire.patch(row, old, body, self._engine.clock())
+            try:
+                accepted = self._engine.put(draft, if_match=old.etag)
+            except errors.PreconditionFailed:
+                # Somebody wrote between reading and writing: the patch applies to what there is now.
+                continue
+            return self._written(asked, row, accepted.operation, created=False)
+        raise wording.busy(id)
 
     def _delete(self, asked: Asked, row: Row, id: ResourceId) -> Response:
         self._what_becomes_of_the_cluster(asked, row)
@@ -80,14 +88,14 @@ class Items:
         operation = self._engine.delete(id, if_match=asked.if_match)
         if operation is None or known is None:
             return answers.nothing(204)
-        if not row.always_async:
+        if not row.always_async and not operation.status.terminal:
             operation = self._engine.wait(operation.id, PATIENCE_S)
         if operation.status is Status.SUCCEEDED and not row.always_async:
             return answers.nothing(200)
         return answers.nothing(202, answers.following(operation, asked.version, known.location))
 
     def _written(self, asked: Asked, row: Row, operation: Operation, *, created: bool) -> Response:
-        if not row.always_async:
+        if not row.always_async and not operation.status.terminal:
             operation = self._engine.wait(operation.id, PATIENCE_S)
         resource = self._engine.get(operation.resource_id)
         headers = {"ETag": documents.etag(resource)}

@@ -23,11 +23,16 @@ FINGERPRINT = "fingerprint"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _MOST_CONNECTIONS = 4096
 _LEAST_DRAIN_S = 60
+#: Requests that may lie at a replica beyond those it works on, so that it never waits for the network between two.
+#: The replica itself refuses what waited too long.
+_AHEAD = 255
 
 _TEXT = """\
 global
     description {digest}
     maxconn {connections}
+    # One thread forwards more than the models of one machine answer; two would wake each other for every request.
+    nbthread 1
     log stdout format raw local0 info
     stats socket {sockets}/control.sock mode 600 level admin expose-fd listeners
     stats timeout 10s
@@ -141,7 +146,7 @@ def _backend_name(route: Route) -> str:
 
 def _backend(route: Route) -> str:
     servers = [
-        f"    server {target.address}:{target.port} {target.address}:{target.port} maxconn {max(1, route.max_concurrent)}"
+        f"    server {target.address}:{target.port} {target.address}:{target.port} maxconn {max(1, route.max_concurrent) + _AHEAD}"
         for target in route.targets
     ]
     return _BACKEND.format(

@@ -61,6 +61,8 @@ log = logging.getLogger("server")
 _KEEP_ALIVE_S = 75
 _FAREWELL_S = 2
 _BACKLOG = 1024
+#: A request goes through three threads; with Python's 5 ms, a thread that computes makes each of them wait.
+_SWITCH_S = 0.0005
 _HTTPS = 443
 
 
@@ -142,7 +144,7 @@ def _linux(layout: Layout) -> _Ground:
 def _memory() -> _Ground:
     from ringfence.drivers.memory import MemoryDriver
 
-    edge = _bound(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("127.0.0.1", 0))
+    edge = _bound(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP), ("127.0.0.1", 0))
     return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None)
 
 

@@ -127,7 +127,7 @@ class MemoryDriver:
 
     def open_socket(self, key: Key, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         """A socket of the host: there are no namespaces."""
-        return socket.socket(family, kind)
+        return socket.socket(family, kind, socket.IPPROTO_TCP if kind is socket.SOCK_STREAM else 0)
 
     def _seen(self, held: _Held) -> Observed:
         key, fingerprint = held.item.key, held.item.fingerprint

@@ -134,10 +134,10 @@ def test_several_problems_are_told_at_once(world: World) -> None:
 
 def test_a_network_operation_supersedes_the_one_before(world: World) -> None:
     world.network()
-    world.driver.refuse("filter/", "Later", "not now")
+    world.driver.refuse("net/", "Later", "not now")
     world.engine.close()
-    first = world.accept(f"{VNET}/subnets/a", clouds.subnet("10.1.8.0/24"), location=None).operation
-    second = world.accept(f"{VNET}/subnets/a", clouds.subnet("10.1.9.0/24"), location=None).operation
+    first = world.accept(VNET, clouds.network("10.1.0.0/16", "10.9.0.0/16")).operation
+    second = world.accept(VNET, clouds.network("10.1.0.0/16", "10.8.0.0/16")).operation
     canceled = world.engine.operation(first.id)
     assert canceled.status is Status.CANCELED and canceled.code == "CanceledAndSupersededDueToAnotherOperation"
     assert first.touches <= second.touches

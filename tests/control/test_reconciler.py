@@ -10,7 +10,7 @@ from tests.control.engine_world import COMPUTE, NSG, OTHER, VNET, WORKSPACE, Wor
 
 from ringfence.control import judgement
 from ringfence.control.operations import Kind, Operation, Status
-from ringfence.desired.state import Endpoint, Observed, Readiness, State
+from ringfence.desired.state import INTERNET, Endpoint, Observed, Readiness, State
 from ringfence.drivers.base import Failure
 from ringfence.model import errors
 from ringfence.model.resource import ProvisioningState
@@ -157,7 +157,7 @@ def test_a_pass_that_raises_is_logged_once_and_tried_again(world: World, caplog:
 
 def test_drift_is_mended(world: World) -> None:
     world.network()
-    lost = next(key for key in world.driver.observe() if key.startswith("filter/"))
+    lost = next(key for key in world.driver.observe() if key.startswith("net/") and key != INTERNET)
     world.driver.lose(lost)
     world.restart()
     assert world.engine.wait_ready({lost}, 5.0)

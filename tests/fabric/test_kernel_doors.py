@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
-from ringfence.kernel import netlink, nft
+from ringfence.kernel import netlink, nft, syscalls
 
 
 @pytest.fixture
@@ -40,6 +41,27 @@ def test_a_load_of_any_size_goes_through_in_parts() -> None:
     door.run_in_parts(rules * 4)
     assert len(door.query("list chain ip one c")) == 1001
     door.close()
+
+
+def test_many_open_files_are_refused_and_do_not_end_the_process() -> None:
+    """libnftables waits with select(2), which aborts the process for a descriptor of 1024 or more."""
+    door = nft.Nft()
+    low = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        with pytest.raises(nft.NftError, match="descriptors are open"):
+            door.run("add table ip one")
+        with pytest.raises(nft.NftError, match="descriptors are open"):
+            door.query("list tables")
+    finally:
+        for descriptor in low:
+            os.close(descriptor)
+    high = [syscalls.raised(os.open("/dev/null", os.O_RDONLY)) for _ in range(1100)]
+    try:
+        assert min(high) >= 1024
+        door.run("add table ip one")
+    finally:
+        for descriptor in high:
+            os.close(descriptor)
 
 
 def test_chains_are_listed_by_table() -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import random
-import select
+import selectors
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -133,13 +133,18 @@ class Wire:
     def answered(self, packets: list[Packet], expected: set[Packet]) -> set[Packet]:
         """Waits a while for what is expected, and then a moment for what is not."""
         with contextlib.ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
             waiting = {stack.enter_context(self._send(packet)): packet for packet in packets}
+            for sending in waiting:
+                selector.register(sending, selectors.EVENT_READ)
             found: set[Packet] = set()
             until = time.monotonic() + LOST_AFTER_S
             settled = time.monotonic() + SETTLE_S
             while waiting and (left := (settled if found >= expected else until) - time.monotonic()) > 0:
-                for ready in select.select(list(waiting), [], [], left)[0]:
+                for key, _ in selector.select(left):
+                    ready = cast(socket.socket, key.fileobj)
                     assert ready.recv(100)
+                    selector.unregister(ready)
                     found.add(waiting.pop(ready))
         return found
 

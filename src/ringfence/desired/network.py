@@ -57,20 +57,18 @@ def owners(snapshot: Snapshot, place: Place) -> tuple[str, ...]:
 
 
 def filters(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Filter]:
-    """All packet filtering, one item for each virtual network."""
+    """All packet filtering, one item for each virtual network that somebody is in: nothing else needs rules in the kernel."""
     by_network: dict[str, list[Place]] = {}
     for place in everyone:
         by_network.setdefault(place.vnet.key, []).append(place)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
-        if snapshot.value(vnet.id, places.INDEX) is not None:
-            yield _filter(snapshot, vnet, by_network.get(vnet.key, []))
+        if vnet.key in by_network and snapshot.value(vnet.id, places.INDEX) is not None:
+            yield _filter(snapshot, vnet, by_network[vnet.key])
 
 
 def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
     space, children = groups.space_of(vnet), snapshot.children(vnet.id)
     guards = tuple(groups.on_subnet(snapshot, child.id, space) for child in children)
-    if not inside:
-        return _unused(vnet.key, groups.Same(children), guards)
     held: dict[str, Group] = {}
     concerned = {vnet.key}
 
@@ -94,20 +92,6 @@ def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
         network=keys.network(vnet.key),
         rule_sets=tuple(_rule_set(held[id]) for id in sorted(held)),
         bindings=tuple(sorted(bindings, key=lambda binding: binding.endpoint)),
-    )
-
-
-@lru_cache(maxsize=4096)
-def _unused(vnet: str, subnets: groups.Same, guards: tuple[Group | None, ...]) -> Filter:
-    """The filter of a network that nobody is in yet: most networks are such, and it is the same until they change."""
-    held = {guard.id: guard for guard in guards if guard is not None}
-    concerned = {vnet, *(child.key for child in subnets.children), *(owner for guard in held.values() for owner in guard.owners)}
-    return Filter(
-        key=keys.filter(vnet),
-        owners=tuple(sorted(concerned)),
-        network=keys.network(vnet),
-        rule_sets=tuple(_rule_set(held[id]) for id in sorted(held)),
-        bindings=(),
     )
 
 

@@ -8,12 +8,15 @@ filtering has its own door in `nft`.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from ringfence.kernel import syscalls
 
 LOOPBACK = 1
 """The index of `lo` in every network namespace."""
@@ -85,7 +88,8 @@ class Rtnl:
     """One rtnetlink socket. Used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        self._socket = socket.socket(fileno=syscalls.raised(made.detach()))
         self._socket.bind((0, 0))
         for option in (_CAP_ACK, _EXT_ACK, _STRICT):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)
@@ -155,6 +159,17 @@ class Rtnl:
             found.append(Link(index, _text(attributes.get(3)), _text(attributes.get(20))))
         return tuple(found)
 
+    def link(self, name: str) -> Link | None:
+        """The link of this name, if there is one."""
+        try:
+            for body in self._ask(_GETLINK, _LINK.pack(0, 0, 0, 0, 0, 0) + _attribute(3, name.encode() + b"\0"), _ACK):
+                attributes = dict(_attributes(body, _LINK.size))
+                return Link(_LINK.unpack_from(body)[3], _text(attributes.get(3)), _text(attributes.get(20)))
+        except NetlinkError as error:
+            if error.errno != errno.ENODEV:
+                raise
+        return None
+
     def is_operational(self, index: int) -> bool:
         """Whether a link sends yet. From Linux 6.8 on, the question itself makes the kernel finish what is due.
 
@@ -164,18 +179,19 @@ class Rtnl:
             return dict(_attributes(body, _LINK.size)).get(16) == _OPERATIONAL
         return False
 
-    def routes(self) -> tuple[Route, ...]:
-        """The routes of the main table."""
+    def routes(self, link: int | None = None) -> tuple[Route, ...]:
+        """The routes of the main table, or those of one link."""
+        only = b"" if link is None else _attribute(4, struct.pack("I", link))
         kinds = {number: kind for kind, number in _TYPES.items()}
         found = []
-        for body in self._ask(_GETROUTE, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0), _DUMP):
+        for body in self._ask(_GETROUTE, _ROUTE.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0) + only, _DUMP):
             _, length, _, _, table, _, _, kind, _ = _ROUTE.unpack_from(body)
             if table != _TABLE_MAIN:
                 continue
             attributes = dict(_attributes(body, _ROUTE.size))
             address = socket.inet_ntoa(attributes.get(1, bytes(4)))
-            link = struct.unpack("I", attributes.get(4, bytes(4)))[0]
-            found.append(Route(f"{address}/{length}", kinds.get(kind, ""), link))
+            through = struct.unpack("I", attributes.get(4, bytes(4)))[0]
+            found.append(Route(f"{address}/{length}", kinds.get(kind, ""), through))
         return tuple(found)
 
     def _add(self, kind: int, flags: int, body: bytes, what: str) -> None:

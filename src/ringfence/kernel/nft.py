@@ -1,18 +1,20 @@
 """libnftables by ctypes: run a script as one transaction, or ask and get JSON.
 
-One `Nft` belongs to the network namespace of the thread that made it. Needs
-`libnftables.so.1` and no program. What the scripts say is written elsewhere.
+One `Nft` belongs to one network namespace. Needs `libnftables.so.1` and no program.
+What the scripts say is written elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import json
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import cast
 
 _OUTPUT_JSON = 1 << 4
@@ -20,6 +22,8 @@ _LOCK = threading.Lock()  # libnftables does not promise that two contexts may b
 _LOCATION = re.compile(r"^/proc/self/fd/\d+:(\d+):\d+-\d+: ", re.MULTILINE)
 
 
+#: libnftables waits with select(2), which ends the process for a descriptor from here on.
+_SELECT_LIMIT = 1024
 _LARGEST_PART = 150_000  # a third of what the default buffer takes
 _BYTES_PER_CHARACTER, _BYTES_PER_OBJECT = 6.5, 400  # measured: scripts grow by so much on their way to the kernel
 
@@ -63,23 +67,21 @@ def available() -> bool:
 
 
 class Nft:
-    """A context of libnftables, usable from any thread, one at a time. Raises NftError when the library is missing."""
+    """The packet filter of one namespace, from any thread. Raises NftError when the library is missing.
 
-    def __init__(self) -> None:
+    entered: puts the calling thread into the namespace; without it, where the thread is counts.
+    A context of the library costs 20 µs, so each call has its own: thousands of namespaces need
+    no descriptors for it.
+    """
+
+    def __init__(self, entered: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext) -> None:
         self._library = _library()
-        with _LOCK:
-            self._context: int | None = self._library.nft_ctx_new(0)
-        if not self._context:
-            raise NftError("libnftables could not open its netlink socket", "")
-        self._library.nft_ctx_buffer_output(self._context)
-        self._library.nft_ctx_buffer_error(self._context)
+        self._entered = entered
+        self._closed = False
 
     def close(self) -> None:
-        """Free the context. Later calls raise NftError."""
-        with _LOCK:
-            if self._context:
-                self._library.nft_ctx_free(self._context)
-            self._context = None
+        """Later calls raise NftError."""
+        self._closed = True
 
     def run(self, script: str) -> None:
         """Load a script in one transaction: all of it, or NftError and nothing."""
@@ -111,20 +113,48 @@ class Nft:
         return [cast(dict[str, object], entry) for entry in listed if "metainfo" not in entry]
 
     def _load(self, script: str, flags: int) -> bytes:
-        if self._context is None:
+        if self._closed:
             raise NftError("the namespace of this table is gone", script.splitlines()[0])
+        with self._context() as context:
+            return self._load_with(context, script, flags)
+
+    @contextlib.contextmanager
+    def _context(self) -> Iterator[int]:
+        with self._entered():
+            _need_low_descriptors()
+            context = self._library.nft_ctx_new(0)
+        if not context:
+            raise NftError("libnftables could not open its netlink socket", "")
+        try:
+            self._library.nft_ctx_buffer_output(context)
+            self._library.nft_ctx_buffer_error(context)
+            yield context
+        finally:
+            self._library.nft_ctx_free(context)
+
+    def _load_with(self, context: int, script: str, flags: int) -> bytes:
         # From a descriptor and not from a buffer: for a buffer, libnftables 1.0.6 names no line in its errors.
         descriptor = os.memfd_create("nft", os.MFD_CLOEXEC)
         try:
             os.write(descriptor, script.encode() + b"\n")
-            self._library.nft_ctx_output_set_flags(self._context, flags)
+            self._library.nft_ctx_output_set_flags(context, flags)
             path = f"/proc/self/fd/{descriptor}".encode()
-            failed = self._library.nft_run_cmd_from_filename(self._context, path)
+            failed = self._library.nft_run_cmd_from_filename(context, path)
         finally:
             os.close(descriptor)
         if failed:
-            raise _error(script, self._library.nft_ctx_get_error_buffer(self._context).decode(errors="replace"))
-        return cast(bytes, self._library.nft_ctx_get_output_buffer(self._context))
+            raise _error(script, self._library.nft_ctx_get_error_buffer(context).decode(errors="replace"))
+        return cast(bytes, self._library.nft_ctx_get_output_buffer(context))
+
+
+def _need_low_descriptors() -> None:
+    """Raises NftError rather than letting the library end the process."""
+    lowest = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.close(lowest)
+    if lowest + 8 >= _SELECT_LIMIT:
+        raise NftError(
+            f"more than {_SELECT_LIMIT - 8} descriptors are open, which libnftables cannot work with; close connections", ""
+        )
 
 
 def _weight(unit: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 from collections.abc import Iterator
 
@@ -104,6 +105,19 @@ def drop_bounding_capabilities() -> None:
     for capability in range(_LAST_CAP + 1):
         if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) < 0:
             return  # EINVAL: past the last capability that this kernel knows
+
+
+def raised(descriptor: int) -> int:
+    """The same open file under a descriptor above 1023, if this process may have one.
+
+    What is kept for long goes there: libnftables waits with select(2), which needs the low ones.
+    """
+    try:
+        high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 1024)
+    except OSError:  # the limit on open files is no higher, or all are in use
+        return descriptor
+    os.close(descriptor)
+    return high
 
 
 @contextlib.contextmanager

@@ -304,8 +304,8 @@ def _regrouped(
 ) -> Mapping[str, tuple[_T, ...]]:
     """The groups without `old` and with `new`, each in its order."""
     touched: dict[str, list[_T]] = {}
-    for value in (*old, *new):
-        touched.setdefault(group(value), list(groups.get(group(value), ())))
+    for name in {group(value) for value in (*old, *new)}:
+        touched[name] = list(groups.get(name, ()))
     for value in old:
         members = touched[group(value)]
         del members[bisect.bisect_left(members, order(value), key=order)]

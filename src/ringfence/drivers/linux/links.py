@@ -95,7 +95,7 @@ def publish(edge: Namespace, index: int, addresses: frozenset[str]) -> None:
     if port is None:
         raise KeyError(edge_port_name(index))
     wanted = {f"{address}/32" for address in addresses}
-    present = {route.destination for route in edge.rtnl.routes() if route.link == port.index}
+    present = {route.destination for route in edge.rtnl.routes(port.index)}
     for destination in sorted(present - wanted):
         edge.rtnl.delete_route(destination, link=port.index)
     for destination in sorted(wanted - present):
@@ -109,7 +109,7 @@ def publish(edge: Namespace, index: int, addresses: frozenset[str]) -> None:
 
 
 def find(namespace: Namespace, name: str) -> Link | None:
-    return next((link for link in namespace.rtnl.links() if link.name == name), None)
+    return namespace.rtnl.link(name)
 
 
 def _await_operational(namespace: Namespace, index: int) -> None:

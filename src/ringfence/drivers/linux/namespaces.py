@@ -34,7 +34,7 @@ class Namespace:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = syscalls.raised(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         self._lock = threading.Lock()
         self._rtnl: netlink.Rtnl | None = None
         self._nft: nft.Nft | None = None
@@ -62,8 +62,7 @@ class Namespace:
     def nft(self) -> nft.Nft:
         with self._lock:
             if self._nft is None:
-                with self.entered():
-                    self._nft = nft.Nft()
+                self._nft = nft.Nft(self.entered)
             return self._nft
 
     @contextlib.contextmanager
@@ -77,7 +76,8 @@ class Namespace:
         # With the protocol named, asyncio switches Nagle's algorithm off; else a small answer waits 40 ms for an acknowledgement.
         protocol = socket.IPPROTO_TCP if kind is socket.SOCK_STREAM else 0
         with self.entered():
-            return socket.socket(family, kind, protocol)
+            made = socket.socket(family, kind, protocol)
+        return socket.socket(family, kind, protocol, fileno=syscalls.raised(made.detach()))
 
     def chains(self, table: str) -> tuple[str, ...]:
         """The names of the chains of an nftables table, from the kernel."""

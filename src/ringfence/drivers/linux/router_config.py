@@ -145,10 +145,9 @@ def _backend_name(route: Route) -> str:
 
 
 def _backend(route: Route) -> str:
-    servers = [
-        f"    server {target.address}:{target.port} {target.address}:{target.port} maxconn {max(1, route.max_concurrent) + _AHEAD}"
-        for target in route.targets
-    ]
+    most = max(1, route.max_concurrent) + _AHEAD
+    places = [f"{target.address}:{target.port}" for target in route.targets]
+    servers = [f"    server {place} {place} maxconn {most}" for place in places]
     return _BACKEND.format(
         name=_backend_name(route),
         timeout=max(1, route.timeout_ms),

@@ -3,7 +3,7 @@
     python ask.py URL [KEY]
 
 Standard library only: it runs in any location with any Python. A connection that is
-not answered within two seconds counts as blocked.
+not answered within one and a half seconds counts as blocked.
 """
 
 import json
@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 
 ROW = [0.0381, 0.0507, 0.0617, 0.0219, -0.0442, -0.0348, -0.0434, -0.0026, 0.0199, -0.0176]
-PATIENCE_S = 2.0
+PATIENCE_S = 1.5
 
 
 def ask(url, key=None):

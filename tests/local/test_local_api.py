@@ -85,6 +85,18 @@ def test_a_subnet_is_a_location_once_it_is_asked_for(world: World, client: httpx
     world.consistent()
 
 
+def test_an_interface_is_a_location_by_its_id(world: World, client: httpx.Client) -> None:
+    """A command there starts under the rules of the interface's own group, too."""
+    world.network()
+    nic = {"ipConfigurations": [{"name": "one", "properties": {"subnet": {"id": str(world.id(f"{VNET}/subnets/default"))}}}]}
+    path = "mygroup/Microsoft.Network/networkInterfaces/nic"
+    world.put(path, nic)
+    made = world.engine.snapshot().version
+    found = client.post("/locations", json={"at": str(world.id(path)).upper()}).json()
+    assert found["location"] == str(world.id(path)) and found["address"] == "10.1.0.4"
+    assert world.engine.snapshot().version == made, "it is there already"
+
+
 def test_twins_are_told_apart_by_id(world: World, client: httpx.Client) -> None:
     world.network()
     twin = clouds.vnet_path("mynetwork", "othergroup")

@@ -1,6 +1,6 @@
 """`exec`, `shell` and `env`: acting from a location.
 
-A location is `internet`, a subnet (`VNET/SUBNET`), or a full resource id of a subnet. What
+A location is `internet`, a subnet (`VNET/SUBNET`), or the full resource id of a subnet or a network interface. What
 a command finds there is `sandbox/surroundings`' business.
 """
 
@@ -32,7 +32,8 @@ def _known(context: typer.Context, incomplete: str) -> list[str]:
 
 
 At = Annotated[
-    str, typer.Option("--at", metavar="LOCATION", autocompletion=_known, help="internet, VNET/SUBNET, or a subnet's resource id.")
+    str,
+    typer.Option("--at", metavar="LOCATION", autocompletion=_known, help="internet, VNET/SUBNET, or the id of a subnet or NIC."),
 ]
 Command = Annotated[list[str], typer.Argument(metavar="CMD [ARG]...", help="The program and its arguments.")]
 

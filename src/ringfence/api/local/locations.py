@@ -1,8 +1,8 @@
 """Locations: places from which a command runs and packets start. Names in, namespaces out.
 
-`internet`, `VNET/SUBNET` or the resource id of a subnet. A location in a subnet is a
-resource like any other (an interface with an address, under the subnet's rules) and
-comes into being when it is first asked for.
+`internet`, `VNET/SUBNET`, or the resource id of a subnet or a network interface. A location
+in a subnet is a resource like any other (an interface with an address, under the subnet's
+rules) and comes into being when it is first asked for; an interface is there already.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Locations:
         """The location, ready to be entered. Raises errors.Problem with the locations there are, or why it cannot be."""
         if at.lower() == "internet":
             return self._ready("internet", None)
+        interface = self._engine.snapshot().get(ResourceId.parse(at)) if at.startswith("/") else None
+        if interface is not None and interface.type == network.INTERFACE:
+            return self._ready(str(interface.id), interface.id)
         subnet = self._subnet(at)
         id = subnet.id.child("locations", _NAME)
         known = self._engine.snapshot().get(id)

@@ -25,6 +25,9 @@ class Row:
     agrees: bool
 
 
+_WIDE = 200  # columns, where no terminal says how many there are
+
+
 class Report:
     """Writes to one stream. Emphasis only if it is a terminal."""
 
@@ -48,18 +51,19 @@ class Report:
         self._line(self._emphasis("1;31", f"✗ {text}"))
 
     def table(self, rows: Sequence[Row], seconds: float) -> None:
-        """The evidence: one line a question, and whether the measurement agrees."""
-        header = ("from", "to", "expected", "measured", "")
-        lines = [(r.source, r.target, r.expected, r.measured, "✓" if r.agrees else "✗ DISAGREES") for r in rows]
-        widths = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
-        self._line("")
-        self._line(self._emphasis("1", "  ".join(h.ljust(w) for h, w in zip(header, widths, strict=True)).rstrip()))
-        for line in lines:
-            colour = "32" if line[-1] == "✓" else "1;31"
-            cells = [cell.ljust(w) for cell, w in zip(line, widths, strict=True)]
-            self._line("  ".join((*cells[:-1], self._emphasis(colour, cells[-1].rstrip()))))
-        agreed = sum(r.agrees for r in rows)
-        self._line("")
+        """The evidence: one line a question, and whether the measurement agrees. A narrow terminal gets wrapped cells."""
+        from rich import box, console, table, text  # here, because nothing else of the demo needs it
+
+        drawn = table.Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("from", "to", "expected", "measured", ""):
+            drawn.add_column(heading, overflow="fold")
+        for row in rows:
+            verdict = "[green]✓[/]" if row.agrees else "[bold red]✗ DISAGREES[/]"
+            cells = (row.source, row.target, row.expected, row.measured)
+            drawn.add_row(*map(text.Text, cells), verdict)
+        width = None if self._colour else _WIDE
+        console.Console(file=self._stream, width=width, highlight=False).print(drawn)
+        agreed = sum(row.agrees for row in rows)
         self._line(f"{agreed} of {len(rows)} rows as expected, {seconds:.0f} s in all.")
 
     def _line(self, text: str) -> None:

@@ -38,7 +38,8 @@ def demo(
     """
     from ringfence.cli.demo import main
 
-    python = client_python or _USUAL
+    # Not resolved: the program of a virtual environment is a link, and its place is what makes it one.
+    python = (client_python or _USUAL).absolute()
     if not python.is_file():
         fact = f"{python} does not exist, so there is no Python that has the official SDK"
         remedy = "run `make demo`, which installs it, or name one that has azureml-core with --client-python"

@@ -44,7 +44,7 @@ def test_status_of_a_cluster(world: World, client: httpx.Client) -> None:
     assert (cluster["name"], cluster["state"], cluster["nodes"]) == ("myaks", "Succeeded", 3)
     assert cluster["loadBalancer"] == "PublicIp" and cluster["frontend"].startswith("198.19.")
     (network,) = found["networks"]
-    assert (network["name"], network["addressSpace"], network["subnets"]) == ("mynetwork", "10.1.0.0/16", "default")
+    assert (network["name"], network["addressSpace"], network["subnets"]) == ("mynetwork", ["10.1.0.0/16"], ["default"])
     assert found["locations"] == ["internet", "mynetwork/default"]
 
 

@@ -114,6 +114,9 @@ def doctor(json: Json = False) -> None:
     raise typer.Exit(0 if fit else 1)
 
 
+_MOST_LISTED = 4
+
+
 def _show(found: Mapping[str, Any]) -> None:
     if not found["running"]:
         say(f"Ringfence does not run (state folder {found['state']}).")
@@ -130,7 +133,15 @@ def _show(found: Mapping[str, Any]) -> None:
 
 def _cells(row: Any) -> tuple[str, ...]:
     """A row for a person: what it is called and how it is, without its long id."""
-    return tuple(str(value) for name, value in row.items() if name != "id") if isinstance(row, dict) else (str(row),)
+    return tuple(_cell(value) for name, value in row.items() if name != "id") if isinstance(row, dict) else (str(row),)
+
+
+def _cell(value: Any) -> str:
+    """A list is cut after a few: the whole is in the JSON."""
+    if not isinstance(value, list):
+        return str(value)
+    more = len(value) - _MOST_LISTED
+    return ", ".join(map(str, value[:_MOST_LISTED])) + (f" and {more} more" if more > 0 else "")
 
 
 class _Steps:

@@ -51,8 +51,8 @@ class Status:
         return {
             "name": vnet.id.name,
             "state": vnet.state.value,
-            "addressSpace": ", ".join(vnet.properties.prefixes),
-            "subnets": ", ".join(subnets),
+            "addressSpace": list(vnet.properties.prefixes),
+            "subnets": subnets,
             "egress": self._engine.snapshot().value(vnet.id, places.EGRESS) or "",
             "id": str(vnet.id),
         }

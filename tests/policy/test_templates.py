@@ -20,6 +20,10 @@ STORAGE = "Microsoft.Storage/storageAccounts"
 ACCOUNT = f"{GROUP}/providers/{STORAGE}"
 
 
+#: Sixty variables, each an array of the one before, twice.
+DOUBLING = {"v0": "x"} | {f"v{n}": f"[createArray(variables('v{n - 1}'), variables('v{n - 1}'))]" for n in range(1, 61)}
+
+
 def plan(template: Mapping[str, Any], parameters: Any = None, done: tuple[str, ...] = ()) -> Plan:
     request = planning.Request(deployment=DEPLOYMENT, tenant="tenant", template=dict(template), parameters=parameters)
     keys = frozenset(key.lower() for key in done)
@@ -127,6 +131,8 @@ def test_parameters_and_variables() -> None:
         ({"resources": [account("a", dependsOn=["b"]), account("b", dependsOn=["a"])]}, None, "Circular dependency"),
         ({"resources": [account("a", dependsOn=["a"])]}, None, "Circular dependency"),
         ({"resources": [account("a", dependsOn=["nowhere"])]}, None, "'nowhere' is not defined"),
+        ({"variables": DOUBLING, "resources": [account("[variables('v60')]")]}, None, "longer than"),
+        ({"resources": [account("[replace('aaaa', '', 'x')]")]}, None, "nothing to replace"),
         ({"resources": [account("a"), account("A")]}, None, "multiple times"),
         ({"resources": [account("a/b")]}, None, "incorrect segment lengths"),
         ({"resources": [{"type": "Microsoft.Resources/resourceGroups", "name": "g"}]}, None, "this scope"),

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 
+#: Each part ends somewhere, closed or not, so that reading takes a time that grows with the length only.
 _PART = re.compile(
-    r'(?P<text>"(?:[^"\\]|\\.)*")|(?P<comment>//[^\r\n]*|/\*.*?\*/)|(?P<bare>\btemplate(?=\s*:))|(?P<rest>.)', re.DOTALL
+    r'(?P<text>"(?:[^"\\]++|\\.)*+"?)|(?P<comment>//[^\r\n]*|/\*.*?(?:\*/|\Z))|(?P<bare>\btemplate(?=\s{0,80}:))'
+    r'|(?P<rest>[^"/t]+|.)',
+    re.DOTALL,
 )
 _CONTROL = re.compile(r"[\x00-\x1f]")
 

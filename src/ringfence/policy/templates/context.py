@@ -108,6 +108,7 @@ class Context:
             self._open.append(key)
             try:
                 self._known[key] = self.value(found)
+                functions.size(self._known[key])
             finally:
                 self._open.pop()
         return self._known[key]

@@ -19,6 +19,9 @@ from ringfence.policy.templates.expressions import invalid
 
 Values = Sequence[JsonValue]
 
+#: Characters of a text, and values in an array or object, that a function may make; as Azure limits a template's values.
+_LONGEST = 131_072
+
 #: The namespace of ARM's `guid()`.
 _GUIDS = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 _ENVIRONMENT: JsonValue = {
@@ -97,7 +100,16 @@ def _format(values: Values) -> JsonValue:
             raise invalid(f"Unable to evaluate the function format: there is no argument {number}")
         return _printed(rest[number])
 
+    _within_limits(len(found) + found.count("{") * max((len(_printed(value)) for value in rest), default=0))
     return re.sub(r"\{(\d{1,4})\}", put, found, flags=re.ASCII).replace("\0", "{").replace("\1", "}")
+
+
+def _replace(values: Values) -> JsonValue:
+    whole, old, new = (text(value) for value in values)
+    if not old:
+        raise invalid("Unable to evaluate the function replace: there is nothing to replace")
+    _within_limits(len(whole) + whole.count(old) * len(new))
+    return whole.replace(old, new)
 
 
 def _split(values: Values) -> JsonValue:
@@ -182,7 +194,7 @@ PLAIN: Mapping[str, tuple[int, int, Function]] = {
     "trim": (1, 1, lambda v: text(v[0]).strip()),
     "string": (1, 1, lambda v: _printed(v[0])),
     "int": (1, 1, lambda v: _number(v[0])),
-    "replace": (3, 3, lambda v: text(v[0]).replace(text(v[1]), text(v[2]))),
+    "replace": (3, 3, _replace),
     "split": (2, 2, _split),
     "substring": (2, 3, _substring),
     "startswith": (2, 2, lambda v: text(v[0]).lower().startswith(text(v[1]).lower())),
@@ -207,7 +219,29 @@ def plain(name: str, values: Values) -> JsonValue:
     least, most, meaning = PLAIN[name]
     if not least <= len(values) <= most:
         raise invalid(f"The template function '{name}' does not take {len(values)} arguments")
-    return meaning(values)
+    found = meaning(values)
+    _within_limits(size(found))
+    return found
+
+
+def size(value: JsonValue) -> int:
+    """Characters and values in a value. Raises Invalid as soon as they are more than a template's value may have."""
+    found, todo = 0, [value]
+    while todo:
+        one = todo.pop()
+        found += len(one) if isinstance(one, str) else 1
+        _within_limits(found)
+        if isinstance(one, list):
+            todo += one
+        elif isinstance(one, dict):
+            found += sum(len(name) for name in one)
+            todo += one.values()
+    return found
+
+
+def _within_limits(length: int) -> None:
+    if length > _LONGEST:
+        raise invalid(f"A value of the template is longer than {_LONGEST} characters")
 
 
 def truth(value: JsonValue) -> bool:

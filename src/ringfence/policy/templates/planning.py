@@ -181,9 +181,10 @@ def _laid_out(template: _Object, here: Context, within: ResourceId | None, depth
     if listed is not None and not isinstance(listed, list):
         raise errors.Unsupported("NotSupported", "Ringfence reads templates whose resources are a list.", target="resources")
     entries = [e for raw in listed or [] for e in _entries(_object(raw, "resources"), here, None, (within, depth))]
+    index = _index(entries)
     for entry in entries:
         for wanted in entry.depends:
-            needed = _matching(entries, wanted)
+            needed = index.get(wanted.lower().strip("/"), [])
             # A name may be that of resources of several types, its own among them.
             needed = [other for other in needed if other is not entry] or needed
             if not needed:
@@ -273,9 +274,14 @@ def _target(raw: _Object, here: Context) -> ResourceId:
     return here.scope.at
 
 
-def _matching(entries: Sequence[_Entry], wanted: str) -> list[_Entry]:
-    key = "/" + wanted.lower().strip("/")
-    return [e for e in entries if e.id.key == key or _is_named(e.id, wanted)]
+def _index(entries: Sequence[_Entry]) -> Mapping[str, list[_Entry]]:
+    """By id, by name, and by type and name: the ways in which `dependsOn` names them."""
+    found: dict[str, list[_Entry]] = {}
+    for entry in entries:
+        name = "/".join(entry.id.names) or entry.id.name
+        for key in {entry.id.key.strip("/"), name.lower(), entry.id.key.rpartition("/providers/")[2].strip("/")}:
+            found.setdefault(key, []).append(entry)
+    return found
 
 
 def _is_named(id: ResourceId, name: str) -> bool:

@@ -88,10 +88,20 @@ def networks():
 
 
 def workspaces():
-    """Two workspaces by ARM; then `Workspace.get` and `Workspace.from_config`."""
-    for name in ("myworkspace", "myotherworkspace"):
-        path = f"resourceGroups/myresourcegroup/providers/Microsoft.MachineLearningServices/workspaces/{name}"
-        arm("PUT", path, {"location": LOCATION, "identity": {"type": "SystemAssigned"}, "properties": {"friendlyName": name}})
+    """One workspace by ARM, one by `Workspace.create`; then `Workspace.get` and `Workspace.from_config`."""
+    path = "resourceGroups/myresourcegroup/providers/Microsoft.MachineLearningServices/workspaces/myworkspace"
+    body = {"location": LOCATION, "identity": {"type": "SystemAssigned"}, "properties": {"friendlyName": "myworkspace"}}
+    arm("PUT", path, body)
+    # Without its progress, which it prints every five seconds only.
+    Workspace.create(
+        "myotherworkspace",
+        subscription_id=SUBSCRIPTION,
+        resource_group="myresourcegroup",
+        location=LOCATION,
+        auth=auth,
+        show_output=False,
+    )
+    print("Workspace.create: myotherworkspace")
     ws = workspace("myworkspace")
     ws.write_config(path=".", file_name="config.json")
     again = Workspace.from_config(auth=auth)

@@ -144,7 +144,7 @@ def test_paths(arm: Arm) -> None:
     error(arm.get(f"{GROUP}/providers/Microsoft.Network/unicorns"), 404, "InvalidResourceType")
     error(arm.put(f"{VNET}/subnets/default/locations/jump", {"properties": {}}), 404, "InvalidResourceType")
     error(arm.get(f"{WORKSPACE}/services/s"), 404, "InvalidResourceType")
-    error(arm.put(f"{GROUP}/providers/Microsoft.Resources/deployments/d", {}), 404, "InvalidResourceType")
+    error(arm.put(f"{GROUP}/providers/Microsoft.Resources/deploymentScripts/d", {}), 404, "InvalidResourceType")
     error(arm.put(f"{SUBSCRIPTION}/providers/Microsoft.Network/virtualNetworks/v", network()), 404, "InvalidResourceType")
     error(
         arm.get(f"{SUBSCRIPTION}/resourceGroups/ghost/providers/Microsoft.Network/virtualNetworks"), 404, "ResourceGroupNotFound"

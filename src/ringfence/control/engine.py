@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringfence.control import acceptance, judgement, ledger, removal, store, wording
+from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
@@ -54,13 +55,16 @@ class Engine:
         self._driver = driver
         self._ledger = ledger.Ledger(opened, clock)
         self._reconciler = Reconciler(self._ledger, driver, time.monotonic)
+        self.deployer = Deployer(self._ledger, self._deploy, clock)
 
     def start(self) -> None:
         """Take up what an earlier process left, and everything that comes."""
         self._reconciler.start()
+        self.deployer.start()
 
     def close(self) -> None:
         """Stop reconciling. What exists goes on existing."""
+        self.deployer.stop()
         self._reconciler.stop()
 
     def snapshot(self) -> Snapshot:
@@ -107,15 +111,21 @@ class Engine:
         also, remove: children written and removed together with it. if_match, if_none_match: without quotes.
         Raises errors.Problem; a refusal changes nothing.
         """
-        request = acceptance.Request(
-            draft=draft, also=tuple(also), remove=tuple(remove), if_match=if_match, if_none_match=if_none_match
+        return self._put(
+            acceptance.Request(
+                draft=draft, also=tuple(also), remove=tuple(remove), if_match=if_match, if_none_match=if_none_match
+            )
         )
+
+    def _put(self, request: acceptance.Request) -> Accepted:
         with self._ledger.write() as change:
             decision = acceptance.decide(change.before, request, acceptance.Moment(self.clock(), self.new_id))
             operation = self._operation(decision.resource, Kind.CREATE if decision.created else Kind.UPDATE)
             change.become(decision.snapshot, decision.written + decision.touched, decision.allocations)
             operation = change.begin(operation, frozenset(r.key for r in decision.written))
         self._reconciler.wake()
+        if operation.deploys:
+            self.deployer.wake()
         stored = self.snapshot().get(decision.resource.key) or decision.resource
         return Accepted(stored, operation, decision.created, decision.warnings)
 
@@ -203,6 +213,11 @@ class Engine:
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         """Which targets answer their probe, by balancer."""
         return self._driver.health()
+
+    def _deploy(self, request: acceptance.Request) -> tuple[Operation, bool]:
+        """One resource of a template: admitted and stored as any PUT is."""
+        accepted = self._put(request)
+        return accepted.operation, accepted.created
 
     def _operation(self, resource: Resource, kind: Kind) -> Operation:
         return Operation(

@@ -151,7 +151,7 @@ class Change:
                 self._end(earlier, Status.CANCELED, wording.SUPERSEDED, wording.superseded(earlier.resource_id))
         begun = dataclasses.replace(operation, covers=covers, touches=frozenset(touches), revision=self.before.version + 1)
         operations.insert(self._connection, begun)
-        if touches or judgement.owned(self.state, covers):
+        if begun.deploys or touches or judgement.owned(self.state, covers):
             return begun
         return self.end(Outcome(begun, Status.SUCCEEDED))
 

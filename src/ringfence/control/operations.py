@@ -14,6 +14,7 @@ from enum import Enum
 import sqlalchemy as sa
 
 from ringfence.control import store
+from ringfence.model import deployment
 from ringfence.model.ids import ResourceId
 
 #: How many ended operations are kept for clients that still ask; the oldest go first.
@@ -64,6 +65,11 @@ class Operation:
     created_at: dt.datetime
     ended_at: dt.datetime | None = None
     events: tuple[tuple[dt.datetime, str], ...] = ()
+
+    @property
+    def deploys(self) -> bool:
+        """Whether it carries out a template: then it ends with the last of its resources, and not by what is seen."""
+        return self.kind is not Kind.DELETE and self.resource_id.type.lower() == deployment.DEPLOYMENT
 
 
 def insert(connection: sa.Connection, operation: Operation) -> None:

@@ -128,7 +128,7 @@ class Reconciler:
     def reconcile(self) -> bool:
         """One pass. Returns whether something is still starting or waiting."""
         version, state = self._ledger.wanted()
-        pending = [operation for operation in self._ledger.pending() if operation.revision <= version]
+        pending = [operation for operation in self._ledger.pending() if operation.revision <= version and not operation.deploys]
         observed = dict(self._look())
         for key in retried(state, observed, [o for o in pending if o.id not in self._retried]):
             del observed[key]

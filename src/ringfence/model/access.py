@@ -15,8 +15,10 @@ VAULT = "microsoft.keyvault/vaults"
 
 
 class Vault(Properties):
+    """enabledForVolumeEncryption: Azure takes it, as azureml-core sends it, and it means nothing."""
+
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(
-        {"provisioningState", "hsmPoolResourceId", "privateEndpointConnections", "vaultUri"}
+        {"provisioningState", "hsmPoolResourceId", "privateEndpointConnections", "vaultUri", "enabledForVolumeEncryption"}
     )
 
     tenant_id: str | None = None

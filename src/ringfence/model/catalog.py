@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.model import access, compute, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import access, compute, deployment, group, ml, monitor, network, registry, serving, storage
 from ringfence.model.resource import Properties
 
 #: By lower-case resource type.
 PROPERTIES: Mapping[str, type[Properties]] = {
     group.GROUP: group.Group,
+    deployment.DEPLOYMENT: deployment.Deployment,
     network.VIRTUAL_NETWORK: network.VirtualNetwork,
     network.SUBNET: network.Subnet,
     network.LOCATION: network.Location,
@@ -20,6 +21,7 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,
     monitor.COMPONENT: monitor.Component,
+    monitor.LOG_WORKSPACE: monitor.LogWorkspace,
     registry.REGISTRY: registry.Registry,
     ml.WORKSPACE: ml.Workspace,
     ml.COMPUTE: ml.Compute,

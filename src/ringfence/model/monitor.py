@@ -1,14 +1,15 @@
-"""Microsoft.Insights components: the plain resource a workspace refers to. No telemetry is kept in it."""
+"""Microsoft.Insights components and the Log Analytics workspaces below them: plain resources. No telemetry is kept in them."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from ringfence.model.resource import Properties
 
 COMPONENT = "microsoft.insights/components"
+LOG_WORKSPACE = "microsoft.operationalinsights/workspaces"
 
 
 class Component(Properties):
@@ -37,5 +38,18 @@ class Component(Properties):
     disable_local_auth: bool | None = Field(default=None, alias="DisableLocalAuth")
     ingestion_mode: str | None = Field(default=None, alias="IngestionMode")
     workspace_resource_id: str | None = Field(default=None, alias="WorkspaceResourceId")
+    public_network_access_for_ingestion: str | None = None
+    public_network_access_for_query: str | None = None
+
+
+class LogWorkspace(Properties):
+    """A Log Analytics workspace."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"provisioningState", "customerId", "createdDate", "modifiedDate"})
+
+    sku: JsonValue = None
+    features: JsonValue = None
+    workspace_capping: JsonValue = None
+    retention_in_days: int = 30
     public_network_access_for_ingestion: str | None = None
     public_network_access_for_query: str | None = None

@@ -19,12 +19,13 @@ from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm import directory, metadata, paths, wire
 from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
 from ringfence.control.engine import Engine
-from ringfence.model import errors
+from ringfence.model import deployment, errors
 from ringfence.model.ids import GROUP_TYPE
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Arm:
         self._items = Items(engine, subscription.tenant)
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
+        self._deployments = Deployments(engine, subscription.tenant)
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -110,6 +112,8 @@ class Arm:
             raise directory.unknown_type(row.provider, "/".join(row.kinds), version)
         if asked.method not in row.verbs:
             raise _not_allowed(asked.method, row.type)
+        if asked.method == "PUT" and row.type.lower() == deployment.DEPLOYMENT:
+            return self._deployments.put(asked, path.id)
         return self._items.answer(asked, row, path.id)
 
     def _action(self, asked: Asked, path: Path, version: str) -> Response:
@@ -119,6 +123,8 @@ class Arm:
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
+        if row.type.lower() == deployment.DEPLOYMENT:
+            return self._deployments.validate(asked, path.id)
         self._engine.get(path.id)
         raise errors.Unsupported(
             "NotSupported",
@@ -149,6 +155,10 @@ class Arm:
         assert path.id is not None
         if path.about is About.RESOURCES:
             return self._directory.resources(asked, path.id)
+        if path.type.lower() == deployment.DEPLOYMENT:
+            return self._deployments.listed(path.id)
+        if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
+            return self._deployments.operations(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(directory.row_of(type, version), path.id)
 

@@ -13,12 +13,14 @@ from ringfence.api.arm import documents
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.registry import PROVIDERS, ROWS, Row, rows_of
 from ringfence.control.engine import Engine
-from ringfence.model import errors
+from ringfence.model import deployment, errors
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Resource, region_of
 from ringfence.policy import tags
 
 _MOST = 1000
+#: Types with lists of their own.
+_APART = frozenset({GROUP_TYPE.lower(), deployment.DEPLOYMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def row_of(type: str, version: str) -> Row:
 
 def _listed(resource: Resource) -> bool:
     """Lists of everything hold top-level resources, as Azure's do."""
-    return len(resource.id.types) == 1 and resource.type in ROWS and resource.type != GROUP_TYPE.lower()
+    return len(resource.id.types) == 1 and resource.type in ROWS and resource.type not in _APART
 
 
 _CLAUSE = re.compile(r"(?P<field>[A-Za-z]+)\s+(?P<not>eq|ne)\s+'(?P<value>(?:[^']|'')*)'\s*")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import ml, network, plain
-from ringfence.model import access, compute, errors, monitor, registry, storage
+from ringfence.api.arm import deployment_documents, ml, network, plain
+from ringfence.model import access, compute, deployment, errors, monitor, registry, storage
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.resource import Resource, Snapshot
@@ -27,6 +27,7 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     storage.STORAGE_ACCOUNT: plain.of_storage_account,
     access.VAULT: plain.of_vault,
     monitor.COMPONENT: plain.of_component,
+    monitor.LOG_WORKSPACE: plain.of_log_workspace,
     registry.REGISTRY: plain.of_registry,
     ml_nouns.WORKSPACE: ml.of_workspace,
     ml_nouns.COMPUTE: ml.of_compute,
@@ -37,6 +38,8 @@ def document(
     snapshot: Snapshot, resource: Resource, *, tenant: str | None = None, failure: errors.Problem | None = None
 ) -> Document:
     """The whole document. tenant: of the subscription; failure: why the last operation on it failed."""
+    if resource.type == deployment.DEPLOYMENT:
+        return envelope(resource, tenant) | {"properties": deployment_documents.properties(resource)}
     shown = resource.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
     added = _ADDED.get(resource.type)
     if added is not None:

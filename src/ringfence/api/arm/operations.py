@@ -6,11 +6,13 @@ from starlette.responses import Response
 
 from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
-from ringfence.api.arm import documents
+from ringfence.api.arm import deployment_documents, documents
 from ringfence.api.arm.asked import Asked
+from ringfence.control.deployer import FAILED
 from ringfence.control.engine import Engine
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.model import errors
+from ringfence.model.resource import ProvisioningState
 
 
 class Operations:
@@ -26,13 +28,13 @@ class Operations:
         found: dict[str, object] = {
             "id": asked.path,
             "name": operation.id,
-            "status": operation.status.value,
+            "status": "Running" if operation.deploys and not operation.status.terminal else operation.status.value,
             "startTime": operation.created_at.isoformat(),
         }
         if operation.ended_at is not None:
             found["endTime"] = operation.ended_at.isoformat()
         if operation.code:
-            found["error"] = table.entry(_problem(operation))
+            found["error"] = table.entry(self._problem(operation))
         headers = {} if operation.status.terminal else {"Retry-After": answers.RETRY_AFTER}
         return answers.document(found, headers=headers)
 
@@ -49,6 +51,10 @@ class Operations:
             return answers.nothing(204)
         return answers.document(documents.document(self._engine.snapshot(), resource, tenant=self._tenant))
 
-
-def _problem(operation: Operation) -> errors.Problem:
-    return errors.Problem(operation.code, operation.message)
+    def _problem(self, operation: Operation) -> errors.Problem:
+        """With what went wrong in a deployment, for as long as that is its last."""
+        found = self._engine.snapshot().get(operation.resource)
+        failed = found is not None and found.state is ProvisioningState.FAILED
+        if found is not None and failed and operation.deploys and operation.code == FAILED:
+            return deployment_documents.failure(found)
+        return errors.Problem(operation.code, operation.message)

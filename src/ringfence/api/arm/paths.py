@@ -86,6 +86,9 @@ def _below(subscription: ResourceId, parts: list[str], lower: list[str], whole: 
             return Path(about=about, id=subscription, name=parts[5])
         case ["resourcegroups", _, "resources"]:
             return Path(about=About.RESOURCES, id=ResourceId.parse("/" + "/".join(whole[:4])))
+        case ["resourcegroups", _, "deployments", _, *_]:
+            # The older spelling, which clients still use to ask for the operations of a deployment.
+            return _resource([*whole[:4], "providers", "Microsoft.Resources", *whole[4:]])
     return _resource(whole)
 
 

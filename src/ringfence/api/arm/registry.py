@@ -76,6 +76,13 @@ def _network_row(type: str, *, inline: Inline | None = None) -> Row:
 
 _ROWS = (
     Row(type=GROUP_TYPE, versions=("2024-11-01", "2024-03-01", "2021-04-01", "2019-10-01")),
+    Row(
+        type="Microsoft.Resources/deployments",
+        verbs=_CHILD,
+        located=False,
+        versions=("2025-04-01", "2024-03-01", "2021-04-01", "2019-10-01"),
+        actions=frozenset({"validate"}),
+    ),
     _network_row("Microsoft.Network/virtualNetworks", inline=Inline(*network.INLINE[network.VIRTUAL_NETWORK])),
     _network_row("Microsoft.Network/virtualNetworks/subnets"),
     _network_row("Microsoft.Network/networkSecurityGroups", inline=Inline(*network.INLINE[network.SECURITY_GROUP])),
@@ -85,6 +92,7 @@ _ROWS = (
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(type="Microsoft.KeyVault/vaults", versions=("2024-11-01", "2023-07-01", "2019-09-01")),
     Row(type="Microsoft.Insights/components", versions=("2020-02-02", "2015-05-01")),
+    Row(type="Microsoft.OperationalInsights/workspaces", versions=("2023-09-01", "2020-08-01")),
     Row(type="Microsoft.ContainerRegistry/registries", versions=("2023-07-01", "2019-05-01")),
     Row(type="Microsoft.MachineLearningServices/workspaces", versions=_ML, operations="workspaceOperationsStatus"),
     Row(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, errors, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import access, deployment, errors, group, ml, monitor, network, registry, serving, storage
 from ringfence.model.resource import region_of
 from ringfence.policy import tags
 from ringfence.policy.admission.case import Case, Finding
@@ -63,6 +63,14 @@ _NAMES: Mapping[str, _Naming] = {
     monitor.COMPONENT: _naming(
         r".{0,259}[^.\s]", "InvalidResourceName", "It has 1 to 260 characters and does not end with a period."
     ),
+    monitor.LOG_WORKSPACE: _naming(
+        r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+        "InvalidResourceName",
+        "It has 4 to 63 letters, digits and '-', and begins and ends with a letter or digit.",
+    ),
+    deployment.DEPLOYMENT: _naming(
+        r"[\w.()-]{1,64}", "InvalidDeploymentName", "It has 1 to 64 letters, digits, '-', '.', '(', ')' and '_'."
+    ),
     ml.WORKSPACE: _naming(
         r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}",
         "InvalidWorkspaceName",
@@ -82,7 +90,9 @@ _NAMES: Mapping[str, _Naming] = {
     serving.ENVIRONMENT_VERSION: _ARTIFACT,
 }
 #: Types whose resources are not at a location of their own.
-_WITHOUT_LOCATION = frozenset({serving.SERVICE, serving.MODEL_VERSION, serving.ASSET, serving.ENVIRONMENT_VERSION})
+_WITHOUT_LOCATION = frozenset(
+    {deployment.DEPLOYMENT, serving.SERVICE, serving.MODEL_VERSION, serving.ASSET, serving.ENVIRONMENT_VERSION}
+)
 #: Types whose names are host names, and so belong to one customer of all.
 _GLOBAL: Mapping[str, tuple[str, str]] = {
     storage.STORAGE_ACCOUNT: ("StorageAccountAlreadyTaken", "The storage account named {name} is already taken."),
@@ -121,7 +131,7 @@ def location_is_known(case: Case) -> Iterator[Finding]:
     """Top-level resources are at a location of the public cloud."""
     nested = len(case.new.id.types) > 1
     if case.new.location is None:
-        if not nested:
+        if not nested and case.new.type not in _WITHOUT_LOCATION:
             yield errors.Invalid("LocationRequired", "The location property is required for this definition.", target="location")
         return
     if case.new.type in _WITHOUT_LOCATION or region_of(case.new.location) == "global":

@@ -102,6 +102,24 @@ def test_no_request_is_lost_while_a_workload_is_replaced(world: World) -> None:
         assert min(int(text) for began, text in clients.answers if began > at) >= number, "an older version after it was ready"
 
 
+def test_connections_that_the_router_keeps_do_not_hold_a_replacement_up(world: World) -> None:
+    workloads = world.workloads()
+    assert workloads.put(version(world, 1)) is None
+    assert settled(workloads).readiness is Readiness.READY
+    route(world)
+    clients = Clients(world)
+    until(lambda: len(clients.answers) > 40)
+    clients.stop()
+    began = time.monotonic()
+    assert workloads.put(version(world, 2)) is None
+    assert settled(workloads).readiness is Readiness.READY
+    assert time.monotonic() - began < 3
+    clients = Clients(world)
+    until(lambda: len(clients.answers) > 40)
+    clients.stop()
+    assert clients.faults == [] and {text for _, text in clients.answers} == {"2"}
+
+
 def test_what_does_not_load_replaces_nothing(world: World) -> None:
     workloads = world.workloads()
     old = version(world, 1, run=r"print('Traceback (most recent call last):\nZeroDivisionError')")

@@ -133,7 +133,6 @@ def test_what_does_not_load_replaces_nothing(world: World) -> None:
     assert (seen.fingerprint, seen.readiness, seen.code) == (broken.fingerprint, Readiness.FAILED, "CrashLoopBackOff")
     assert seen.message.rstrip().endswith("LookupError: no model here") and "ZeroDivisionError" not in seen.message
     assert "LookupError: no model here" in world.folders.log(KEY).read_text()
-    time.sleep(0.7)
     attempt, serving = found(world)
     assert (attempt.status.state, attempt.status.attempts, serving.status.attempts) == ("failed", 1, 1)
     assert world.workloads().observe()[KEY] == seen, "another daemon sees the same"
@@ -194,7 +193,7 @@ def test_a_daemon_that_is_killed_in_the_middle_of_a_replacement(world: World) ->
 
 def test_the_one_that_was_replaced_finishes_what_takes_long(world: World) -> None:
     workloads = world.workloads()
-    assert workloads.put(version(world, 1, run="time.sleep(1.2)")) is None
+    assert workloads.put(version(world, 1, run="time.sleep(0.9)")) is None
     assert settled(workloads).readiness is Readiness.READY
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(world.score("x")))

@@ -34,9 +34,9 @@ from ringfence.drivers.linux import processes
 from ringfence.drivers.linux.driver import LinuxDriver
 
 if TYPE_CHECKING:
-    from tests.workloads.process_world import ECHO, SCORING, World
+    from tests.workloads.process_world import ECHO, SCORING, World, until
 else:
-    from process_world import ECHO, SCORING, World
+    from process_world import ECHO, SCORING, World, until
 
 NETWORK = Network(key="net/a", index=1, prefixes=("10.1.0.0/16",))
 ADDRESSES = {"client": "10.1.0.4", "fe": "10.1.0.5", "pod0": "10.1.0.6", "pod1": "10.1.0.7"}
@@ -166,6 +166,27 @@ def test_a_fresh_daemon_finds_everything_as_it_is(world: World, driver: LinuxDri
     assert sorted(s.pid for found in processes.scan(world.folders.statuses, "").values() for s in found) == pids
     reconcile(again, NOTHING)
     again.close()
+
+
+def test_a_version_that_does_not_load_leaves_the_other_one_its_files(world: World, driver: LinuxDriver) -> None:
+    cluster = Cluster(world)
+    reconcile(driver, cluster.state())
+    broken = cluster.state("def init(): raise LookupError('no model here')\n")
+    until(lambda: _failed(driver, broken) == {"pod/x-0", "pod/x-1"})
+    assert ask(driver) == (200, b'"\\"x\\""')
+    assert len(list(world.folders.bundles.iterdir())) == 2, "what still serves may have to be started again"
+    assert {key for key in driver.observe() if key.startswith("bundle/")} == {k for k in broken.items if k.startswith("bundle/")}
+    assert diff.plan(broken, driver.observe()).drop == ()
+    reconcile(driver, cluster.state("def init(): pass\ndef run(data): return 2\n"))
+    assert ask(driver) == (200, b"2")
+    until(lambda: driver.observe() != {} and len(list(world.folders.bundles.iterdir())) == 1)
+    reconcile(driver, NOTHING)
+
+
+def _failed(driver: LinuxDriver, state: State) -> set[str]:
+    """One pass, and which items have failed."""
+    assert driver.apply(diff.plan(state, driver.observe())) == ()
+    return {key for key, seen in driver.observe().items() if seen.readiness is Readiness.FAILED}
 
 
 def test_an_endpoint_made_anew_brings_its_processes_with_it(world: World, driver: LinuxDriver) -> None:

@@ -1,7 +1,7 @@
 """Start: read the settings, load the script, serve. Exit code 3 means that the script did not load.
 
-The listener is bound before the script is loaded, so that early connections wait instead of
-being refused, and served only after init() has returned.
+The server listens once init() has returned, on a port that it shares: the process it replaces
+answers until then. Whoever waits for that is told on a descriptor that SERVER_READY_FD names.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .service import Service
 
 _DID_NOT_LOAD = 3
 _BACKLOG = 2048
+_READY_FD = "SERVER_READY_FD"
 _TREE_LINES = 200
 # The interpreter's 5 ms would make the loop wait that long for a run() that computes in Python.
 _SWITCH_S = 0.0005
@@ -29,20 +30,24 @@ _SWITCH_S = 0.0005
 def main() -> int:
     journal = Journal()
     faulthandler.enable()
+    told = _readiness()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, _leave)
     try:
         chosen = settings.read(os.environ)
     except settings.SettingsError as error:
         journal.write("C", ACCESS, str(error))
         return _DID_NOT_LOAD
-    listener = _listen(chosen.port)
     loaded = _load(chosen, journal)
     if loaded is None:
         return _DID_NOT_LOAD
+    listener = _listen(chosen.port)
+    if told is not None:
+        os.write(told, b"r")
+        os.close(told)
     _serve(listener, Service(chosen, loaded, journal), journal)
     return 0
 
@@ -51,9 +56,19 @@ def _leave(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
 
+def _readiness() -> int | None:
+    """The descriptor to tell on, which is no business of the script and its children."""
+    text = os.environ.pop(_READY_FD, "")
+    if not text:
+        return None
+    os.set_inheritable(int(text), False)
+    return int(text)
+
+
 def _listen(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind(("0.0.0.0", port))
     listener.listen(_BACKLOG)
     return listener
@@ -106,12 +121,12 @@ def _list_models(folder: str | None, journal: Journal) -> None:
 def _serve(listener: socket.socket, service: Service, journal: Journal) -> None:
     loop = Loop(listener, service.handle, service.tick, service.wants_tick)
 
-    def drain(_number: int, _frame: object) -> None:
+    def drain(number: int, _frame: object) -> None:
         service.draining = True
-        loop.drain()
+        loop.drain(patient=number == signal.SIGUSR1)
 
-    signal.signal(signal.SIGTERM, drain)
-    signal.signal(signal.SIGINT, drain)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, drain)
     sys.setswitchinterval(_SWITCH_S)
     failure: list[BaseException] = []
 

@@ -21,8 +21,13 @@ from collections.abc import Callable
 
 from . import wire
 
-IDLE_S, STALL_S, DRAIN_IDLE_S, DRAIN_S = 120.0, 60.0, 1.0, 25.0
-_READ, _MOST_WAITING = 262_144, 65_536
+IDLE_S, STALL_S = 120.0, 60.0
+#: For how long a kept connection may lie idle while draining. The patient one leaves it to the client to close first,
+#: because a request may be on its way; it is told so with the next answer.
+DRAIN_IDLE_S, PATIENT_IDLE_S = 1.0, 5.0
+#: Whoever asks for the end may put one to it earlier.
+DRAIN_S = 3600.0
+_READ, _MOST_WAITING, _MOST_QUEUED = 262_144, 65_536, 65_536
 _IN, _OUT = select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
 
 
@@ -177,6 +182,7 @@ class Loop:
         self._thread = 0
         self._wake_in, self._wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._drain_by = 0.0
+        self._drain_idle_s = DRAIN_IDLE_S
         self._swept = time.monotonic()
         listener.setblocking(False)
         self.poll.register(listener, select.EPOLLIN)
@@ -194,8 +200,12 @@ class Loop:
         except BlockingIOError:
             return  # the pipe is full of wake-ups already
 
-    def drain(self) -> None:
-        """Take no new connections, answer what is under way, then let `run` return. From any thread or a signal handler."""
+    def drain(self, *, patient: bool = False) -> None:
+        """Take no new connections, answer what is under way, then let `run` return. From any thread or a signal handler.
+
+        patient: another process serves in our place, so there is time until the clients have closed what they keep.
+        """
+        self._drain_idle_s = PATIENT_IDLE_S if patient else DRAIN_IDLE_S
         self.draining = True
         self.wake()
 
@@ -217,7 +227,7 @@ class Loop:
             if fd == self._wake_in:
                 os.read(fd, 4096)
             elif self._listener is not None and fd == self._listener.fileno():
-                self._accept(self._listener)
+                self._accept(self._listener, 64)
             return
         if events & _OUT and connection.out:
             connection.flush()
@@ -243,8 +253,8 @@ class Loop:
         else:
             connection.listen()
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(64):
+    def _accept(self, listener: socket.socket, most: int) -> None:
+        for _ in range(most):
             try:
                 sock, _address = listener.accept()
             except BlockingIOError:
@@ -273,7 +283,7 @@ class Loop:
         for connection in list(self._connections.values()):
             if not connection.busy and connection.unfinished and now - connection.last > STALL_S:
                 self._close(connection)
-        self._close_idle(DRAIN_IDLE_S if self.draining else IDLE_S)
+        self._close_idle(self._drain_idle_s if self.draining else IDLE_S)
 
     def _close_idle(self, seconds: float) -> None:
         now = time.monotonic()
@@ -286,6 +296,9 @@ class Loop:
             return False
         if self._listener is not None:
             self.poll.unregister(self._listener)
+            self._accept(self._listener, _MOST_QUEUED)
+            # A process that run() forked may hold the listener too; this ends it for all of them.
+            self._listener.shutdown(socket.SHUT_RD)
             self._listener.close()
             self._listener = None
             self._drain_by = time.monotonic() + DRAIN_S

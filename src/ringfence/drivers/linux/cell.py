@@ -18,6 +18,8 @@ from ringfence.kernel import syscalls
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _STREAMS = (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"))
 _LOW_PORTS = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+#: What waits at a listener that is closed goes to another one on the same port. Linux 5.14 and later.
+_MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
 _OPEN_FILES = 16384
 
 
@@ -28,6 +30,8 @@ def enter(spec: LaunchSpec, ready: int, proceed: int) -> None:
     network = os.open(spec.network, os.O_RDONLY | os.O_CLOEXEC)
     syscalls.setns(network, syscalls.CLONE_NEWNET)
     _write(_LOW_PORTS, "0")
+    if os.path.exists(_MIGRATE):
+        _write(_MIGRATE, "1")
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     syscalls.unshare(flags)
     syscalls.set_hostname(spec.hostname)

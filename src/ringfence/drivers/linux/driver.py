@@ -44,6 +44,7 @@ class LinuxDriver:
         self._routers = Routers(self._folders, self._cgroups, self.namespace)
         self._environments = Environments(self._folders)
         self._bundles = Bundles(self._folders.bundles, self._folders.blobs)
+        self._kept: set[Key] = set()
         self._swept = 0.0
 
     def prepare(self) -> None:
@@ -55,8 +56,9 @@ class LinuxDriver:
     def observe(self) -> Mapping[Key, Observed]:
         fabric = self._fabric.observe()
         self._sweep()
+        self._let_go()
         parts = (self._workloads.observe(), self._routers.observe(), self._environments.observe(), self._bundles.observe())
-        return fabric | {key: seen for part in parts for key, seen in part.items()}
+        return fabric | {key: seen for part in parts for key, seen in part.items() if key not in self._kept}
 
     def apply(self, plan: Plan) -> tuple[Failure, ...]:
         failures: list[Failure] = []
@@ -64,8 +66,12 @@ class LinuxDriver:
         for router in early:
             failures += self._put(router)
         ours = [key for key in plan.drop if self._is_process(key)]
+        used = self._workloads.uses(plan.drop)
         for key in ours:
-            failures += self._drop(key)
+            if key in used:
+                self._kept.add(key)
+            else:
+                failures += self._drop(key)
         others = [key for key in plan.drop if key not in ours]
         if others:
             self._await_farewell(frozenset(ours))
@@ -105,7 +111,15 @@ class LinuxDriver:
     def _dial(self, endpoint: Key) -> socket.socket:
         return self._fabric.open_socket(endpoint, socket.AF_INET, socket.SOCK_STREAM)
 
+    def _let_go(self) -> None:
+        """Drop what was kept, no longer wanted and so not reported, for a process that has been replaced meanwhile."""
+        if self._kept:
+            for key in self._kept - self._workloads.uses(()):
+                if not self._drop(key):
+                    self._kept.discard(key)
+
     def _put(self, item: AnyItem) -> list[Failure]:
+        self._kept.discard(item.key)
         failure: Failure | None = None
         match item:
             case Workload():

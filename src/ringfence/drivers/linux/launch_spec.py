@@ -23,7 +23,10 @@ class LaunchSpec(NamedTuple):
     groups: control-group folders to join. data_bytes, processes: limits of the process itself; 0 for none.
     log: file that standard output and error go to, kept below log_bytes with one older file beside it.
     status: folder for the supervisor's status file. after: a process to outlive before starting, or 0.
-    grace_s: from SIGTERM to SIGKILL. early_s: a process that ends sooner than this has failed to start.
+    replaces: supervisors to send SIGUSR1 once the program serves. tells: the program says so on a descriptor that the variable
+    SERVER_READY_FD names. tries: starts without ever serving after which it is given up, 0 for never; final: exit codes that
+    need no second try. grace_s: from SIGTERM to SIGKILL; retire_s: from SIGUSR1 to SIGKILL.
+    early_s: a process that ends sooner than this has failed to start.
     """
 
     key: str
@@ -44,6 +47,11 @@ class LaunchSpec(NamedTuple):
     processes: int = 0
     log_bytes: int = 4 * 1024 * 1024
     after: int = 0
+    replaces: Sequence[int] = ()
+    tells: bool = False
+    tries: int = 0
+    final: Sequence[int] = ()
+    retire_s: float = 10.0
     grace_s: float = 10.0
     early_s: float = 10.0
     user: int = NOBODY

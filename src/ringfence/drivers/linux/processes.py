@@ -19,13 +19,15 @@ from ringfence.desired.state import Router, Workload
 from ringfence.drivers.linux.folders import slug
 
 ITEM, FINGERPRINT, ENDPOINT, PORT = "RINGFENCE_ITEM", "RINGFENCE_FINGERPRINT", "RINGFENCE_ENDPOINT", "RINGFENCE_PORT"
-GROUP = "RINGFENCE_GROUP"
+GROUP, USES = "RINGFENCE_GROUP", "RINGFENCE_USES"
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a supervisor says of its program. state: "waiting", "running" or "stopping". child: its PID, or 0.
+    """What a supervisor says of its program. state: "waiting", "running", "stopping" or "failed" (given up).
 
+    child: its PID, or 0. served: the last attempt whose program said that it serves, 0 for none.
+    said: the last output of the life before.
     attempts: how often it was started. failures: ends in a row that came too early. exit: the last exit code, negative
     for a signal. oom: whether it was ended by its memory limit.
     """
@@ -36,11 +38,20 @@ class Status:
     failures: int = 0
     exit: int = 0
     oom: bool = False
+    served: int = 0
+    said: str = ""
+
+    @property
+    def serving(self) -> bool:
+        return self.state == "running" and self.served == self.attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group."""
+    """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group.
+
+    uses: keys of the bundle and the environment that its program runs from.
+    """
 
     pid: int
     started: int
@@ -49,6 +60,7 @@ class Supervisor:
     endpoint: str
     port: int
     group: str
+    uses: frozenset[str]
     status: Status
 
     def signal(self, number: signal.Signals) -> None:
@@ -86,6 +98,8 @@ def _identity(path: str) -> tuple[int, int] | None:
 def stamps(item: Workload | Router, group: str) -> dict[str, str]:
     """The environment of a supervisor."""
     marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(item.port), GROUP: group}
+    if isinstance(item, Workload):
+        marks[USES] = f"{item.environment} {item.bundle}"
     return {**marks, "PATH": "/usr/bin:/bin"}
 
 
@@ -126,6 +140,7 @@ def _supervisor(pid: int, started: int, values: Mapping[str, str], folder: Path)
         endpoint=values.get(ENDPOINT, ""),
         port=int(values.get(PORT, "0")),
         group=values.get(GROUP, ""),
+        uses=frozenset(values.get(USES, "").split()),
         status=_status(folder / f"{pid}.json", values[ITEM]),
     )
 

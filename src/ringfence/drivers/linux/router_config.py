@@ -26,6 +26,8 @@ _LEAST_DRAIN_S = 60
 #: Requests that may lie at a replica beyond those it works on, so that it never waits for the network between two.
 #: The replica itself refuses what waited too long.
 _AHEAD = 255
+#: In each of these intervals half of the connections that are too many are closed.
+_PURGE_MS = 250
 
 _TEXT = """\
 global
@@ -88,6 +90,8 @@ backend {name}
     # Of the kinds of balancing this one goes on to the next target at once when a connection is refused.
     balance roundrobin
     http-reuse always
+    # A replica that was replaced waits for us to close what we keep open to it.
+    default-server pool-purge-delay {purge}ms
     timeout server {timeout}ms
     timeout queue {queue}ms
 {servers}
@@ -150,6 +154,7 @@ def _backend(route: Route) -> str:
     servers = [f"    server {place} {place} maxconn {most}" for place in places]
     return _BACKEND.format(
         name=_backend_name(route),
+        purge=_PURGE_MS,
         timeout=max(1, route.timeout_ms),
         queue=max(1, route.max_queue_wait_ms),
         servers="\n".join(servers),

@@ -3,15 +3,18 @@
 It is stamped (see `processes`) and needs no daemon: it is a child of the sandbox's first
 process, so a killed control plane takes nothing along. It tells how things stand in one small
 status file. What a failed start means for the resource is decided by who reads that file.
+One that replaces others lets them go on until its own program serves.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 from ringfence.drivers.linux import cell
@@ -20,6 +23,9 @@ from ringfence.kernel import syscalls
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _READ = 1 << 16
+_READY_FD = "SERVER_READY_FD"
+#: How much of a life's output the status file repeats once it has ended.
+_LAST_WORDS = 1 << 14
 #: What a program may print per second; beyond it, it waits.
 _LOG_RATE = 16 * 1024 * 1024
 
@@ -34,7 +40,7 @@ class LogFile:
         self._second, self._spent = 0, 0
 
     def write(self, data: bytes) -> None:
-        if self._size + len(data) > self._most:
+        if self._size + len(data) > self._most and not self._followed():
             os.close(self._fd)
             os.rename(self._path, f"{self._path}.1")
             self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -42,6 +48,17 @@ class LogFile:
         os.write(self._fd, data)
         self._size += len(data)
         self._spent += len(data)
+
+    def _followed(self) -> bool:
+        """Whether another process with the same log has begun a new file, and there is room in it: then go on there."""
+        with contextlib.suppress(FileNotFoundError):
+            there, here = os.stat(self._path), os.fstat(self._fd)
+            if there.st_ino != here.st_ino and there.st_size < self._most // 2:
+                os.close(self._fd)
+                self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._size = os.fstat(self._fd).st_size
+                return True
+        return False
 
     def full(self) -> bool:
         """Whether this second's share is used up."""
@@ -65,12 +82,17 @@ class Supervisor:
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._wake, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._child = self._attempts = self._failures = self._exit = 0
+        self._served = 0
+        self._words = self._said = b""
+        self._ready = -1
         self._oom = False
-        self._kill_at = 0.0
+        self._kill_at, self._farewell = 0.0, signal.SIGTERM
+        self._replaced = _opened(spec.replaces)
         self.stopping = False
         signal.set_wakeup_fd(wake_in, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGUSR1, self._retire)
         signal.signal(signal.SIGUSR2, self._reload)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 
@@ -83,16 +105,26 @@ class Supervisor:
             self._attempt()
             self._oom = self._oom_kills() > oom_kills
             early = time.monotonic() - started < self._spec.early_s
-            self._failures = self._failures + 1 if early else 1
+            unfit = self._spec.tells and self._served < self._attempts
+            self._failures = self._failures + 1 if early or unfit else 1
             if not self.stopping:
-                self._back_off()
+                self._give_up() if self._hopeless() else self._back_off()
         self._leave()
 
     def _stop(self, _number: int, _frame: object) -> None:
+        self._end(signal.SIGTERM, self._spec.grace_s)
+
+    def _retire(self, _number: int, _frame: object) -> None:
+        """Another one serves in our place: there is time to finish."""
         if not self.stopping:
-            self.stopping = True
-            self._kill_at = time.monotonic() + self._spec.grace_s
-            self._signal(signal.SIGTERM)
+            self._end(signal.SIGUSR1, self._spec.retire_s)
+
+    def _end(self, farewell: signal.Signals, grace_s: float) -> None:
+        """A second, more urgent one counts; the same again does not prolong it."""
+        if not self.stopping or farewell is not self._farewell:
+            self.stopping, self._farewell = True, farewell
+            self._kill_at = time.monotonic() + grace_s
+            self._signal(farewell)
 
     def _reload(self, number: int, _frame: object) -> None:
         self._signal(number)
@@ -118,32 +150,58 @@ class Supervisor:
         """One life of the program."""
         output, inward = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(inward, True)
+        self._ready, ready_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._attempts += 1
-        self._child = spawn(self._spec, inward, self._own_pids)
+        self._words = b""
+        self._child = spawn(self._spec, inward, self._own_pids, ready_in if self._spec.tells else -1)
         os.close(inward)
+        os.close(ready_in)
         self._status("running")
         told = False
         while not self._ended():
             self._wait(output)
             if self.stopping:
                 # Again and again, because the first process of a PID namespace ignores it until it has a handler.
-                self._signal(signal.SIGKILL if time.monotonic() > self._kill_at else signal.SIGTERM)
+                self._signal(signal.SIGKILL if time.monotonic() > self._kill_at else self._farewell)
                 if not told:
                     self._status("stopping")
                 told = True
         while self._copy(output):
             continue
         os.close(output)
+        self._close_ready()
+        self._said = self._words
+
+    def _heed(self) -> None:
+        """The program serves, or has closed the pipe without a word."""
+        told = os.read(self._ready, 1)
+        self._close_ready()
+        if not told:
+            return
+        self._served = self._attempts
+        if not self.stopping:
+            self._status("running")
+            while self._replaced:
+                _retire(self._replaced.pop())
+
+    def _close_ready(self) -> None:
+        if self._ready >= 0:
+            os.close(self._ready)
+            self._ready = -1
 
     def _wait(self, output: int) -> None:
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         if not self._log.full():
             poll.register(output, select.POLLIN)
+        if self._ready >= 0:
+            poll.register(self._ready, select.POLLIN)
         limited = self.stopping or self._log.full()
         for fd, _events in poll.poll(200 if limited else 60_000):
             if fd == self._wake:
                 os.read(fd, 4096)
+            elif fd == self._ready:
+                self._heed()
             else:
                 self._copy(fd)
 
@@ -154,6 +212,7 @@ class Supervisor:
             return False
         if data:
             self._log.write(data)
+            self._words = (self._words + data)[-_LAST_WORDS:]
         elif self._child:
             time.sleep(0.01)  # closed its output but lives on; do not spin on the end of file
         return bool(data)
@@ -165,17 +224,34 @@ class Supervisor:
             self._exit = os.waitstatus_to_exitcode(status)
         return bool(pid)
 
+    def _hopeless(self) -> bool:
+        """Whether it never served, and another try would be as good as the last."""
+        spent = self._failures >= self._spec.tries or self._exit in self._spec.final
+        return bool(self._spec.tries) and not self._served and spent
+
+    def _give_up(self) -> None:
+        """Whom it was to replace goes on; this stays to tell why until it is told to stop."""
+        self._log.note(f"the process {self._end_in_words()}; it is not started again, and the one before goes on")
+        self._status("failed")
+        self._sleep(float("inf"))
+
     def _back_off(self) -> None:
         wait = min(_FIRST_WAIT_S * 2 ** min(self._failures - 1, 10), _LONGEST_WAIT_S)
-        how = f"was killed by signal {-self._exit}" if self._exit < 0 else f"ended with exit code {self._exit}"
-        why = " after it went over its memory limit" if self._oom else ""
-        self._log.note(f"the process {how}{why}; it starts again in {wait:g} s")
+        self._log.note(f"the process {self._end_in_words()}; it starts again in {wait:g} s")
         self._status("waiting")
-        until = time.monotonic() + wait
+        self._sleep(wait)
+
+    def _end_in_words(self) -> str:
+        how = f"was killed by signal {-self._exit}" if self._exit < 0 else f"ended with exit code {self._exit}"
+        return how + (" after it went over its memory limit" if self._oom else "")
+
+    def _sleep(self, seconds: float) -> None:
+        """Until then, or until it is told to stop."""
+        until = time.monotonic() + seconds
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
         while not self.stopping and (left := until - time.monotonic()) > 0:
-            if poll.poll(left * 1000):
+            if poll.poll(min(left, 3600.0) * 1000):
                 os.read(self._wake, 4096)
 
     def _status(self, state: str) -> None:
@@ -187,6 +263,8 @@ class Supervisor:
             "failures": self._failures,
             "exit": self._exit,
             "oom": self._oom,
+            "served": self._served,
+            "said": self._said.decode("utf-8", "replace"),
         }
         temporary = f"{self._status_path}.new"
         with open(temporary, "w", encoding="ascii") as file:
@@ -211,13 +289,35 @@ class Supervisor:
             os.unlink(self._status_path)
 
 
-def spawn(spec: LaunchSpec, output: int, own_pids: int) -> int:
-    """Start the program in a new cell; its first process is number 1 there. Returns its PID as seen from here."""
+def _opened(pids: Sequence[int]) -> list[int]:
+    """A descriptor for each of these processes that is there."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            found.append(os.pidfd_open(pid))
+    return found
+
+
+def _retire(process: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, signal.SIGUSR1)
+    os.close(process)
+
+
+def spawn(spec: LaunchSpec, output: int, own_pids: int, told: int = -1) -> int:
+    """Start the program in a new cell; its first process is number 1 there. Returns its PID as seen from here.
+
+    told: the descriptor on which it says that it serves, or -1.
+    """
+    if told >= 0:
+        spec = spec._replace(variables={**spec.variables, _READY_FD: str(told)})
     ready, ready_in = os.pipe2(os.O_CLOEXEC)
     proceed, proceed_in = os.pipe2(os.O_CLOEXEC)
     syscalls.unshare(syscalls.CLONE_NEWPID)
     pid = os.fork()
     if not pid:
+        if told >= 0:
+            os.set_inheritable(told, True)
         _become_child(spec, output, ready_in, proceed)
     syscalls.setns(own_pids, syscalls.CLONE_NEWPID)
     for descriptor in (ready_in, proceed):

@@ -1,6 +1,8 @@
 """Scoring processes: started in a cell, found again by their stamp, stopped by a signal.
 
-`put` and `drop` return at once; how far a process is shows in `observe`. How a cell is
+`put` and `drop` return at once; how far a process is shows in `observe`. One that replaces
+another on the same endpoint is started beside it: the old one serves until the new one does, and
+goes on if that never comes. How a cell is
 built is in `cell`, how a process is kept alive in `supervise`, what its environment and
 its files are in `environments` and `bundles`.
 """
@@ -11,14 +13,14 @@ import math
 import re
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from ringfence.desired.state import Key, Observed, Readiness, Workload
 from ringfence.drivers.base import Failure
 from ringfence.drivers.linux import bundles, cell_view, environments, processes, run
 from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
-from ringfence.drivers.linux.folders import Folders, slug, tail
+from ringfence.drivers.linux.folders import Folders, slug
 from ringfence.drivers.linux.launch_spec import LaunchSpec
 from ringfence.drivers.linux.processes import Supervisor
 from ringfence.drivers.linux.readiness import Address, Life, Prober
@@ -36,6 +38,8 @@ _PROCESSES, _SCRATCH_MB, _SHARED_MB = 512, 512, 256
 #: Interpreter, libraries and their threads' stacks, where only each process can be limited and not what it really uses.
 _OVERHEAD_MB = 256
 _PATIENCE_S = 0.05
+#: For how long one that was replaced may finish: the longest a request may take, and some more.
+_TIMEOUT_MS, _FAREWELL_S = 60_000, 10.0
 _CRASHED = "Your container application crashed. This may be caused by errors in your scoring file's init() function."
 
 
@@ -55,21 +59,30 @@ class Workloads:
         self._prober = Prober(dial)
 
     def observe(self) -> dict[Key, Observed]:
-        newest = {key: found[0] for key, found in processes.scan(self._folders.statuses, PREFIX).items()}
-        running = {_life(s): Address(s.endpoint, s.port) for s in newest.values() if s.status.state == "running"}
-        ready = self._prober.ready(running, _PATIENCE_S)
-        return {key: self._observed(supervisor, _life(supervisor) in ready) for key, supervisor in newest.items()}
+        """The newest process of each key. It is ready when it answers, and no older one does any more."""
+        found = processes.scan(self._folders.statuses, PREFIX)
+        newest = {key: (self._staying(supervisors) or supervisors)[0] for key, supervisors in found.items()}
+        serving = {_life(s): Address(s.endpoint, s.port) for s in newest.values() if s.status.serving}
+        ready = self._prober.ready(serving, _PATIENCE_S)
+        return {key: self._observed(s, _life(s) in ready, len(found[key]) == 1) for key, s in newest.items()}
 
     def put(self, item: Workload) -> Failure | None:
-        """Start it; one that runs under this key with other content is told to stop, and outlived."""
+        """Start it, beside what serves under this key on the same endpoint; anything else under this key is told to stop."""
         others = processes.scan(self._folders.statuses, item.key).get(item.key, [])
-        if others and self._observed(others[0], False).fingerprint == item.fingerprint:
+        staying = self._staying(others)
+        if staying and staying[0].fingerprint == item.fingerprint and staying[0].status.state != "failed":
             return None
+        beside = [s for s in staying if s.status.served and s.endpoint == item.endpoint]
+        same = [s for s in beside if s.fingerprint == item.fingerprint]
         for supervisor in others:
-            supervisor.signal(signal.SIGTERM)
+            finishing = supervisor.status.state == "stopping" and supervisor.endpoint == item.endpoint
+            if not finishing and supervisor not in (same or beside):
+                supervisor.signal(signal.SIGTERM)
+        if same:
+            return None
         try:
             group = processes.new_group(item.key)
-            spec = self._spec(item, group, others[0].pid if others else 0)
+            spec = self._spec(item, group, [s.pid for s in beside])
             run.launch(spec, processes.stamps(item, group))
         except KeyError:
             return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
@@ -90,19 +103,29 @@ class Workloads:
         """Stop looking; the processes go on."""
         self._prober.close()
 
-    def _observed(self, supervisor: Supervisor, ready: bool) -> Observed:
+    def uses(self, dropped: Collection[Key]) -> frozenset[Key]:
+        """Bundles and environments that processes of other keys than these run from, or may be started from again."""
+        found = processes.scan(self._folders.statuses, PREFIX)
+        return frozenset(used for key, supervisors in found.items() if key not in dropped for s in supervisors for used in s.uses)
+
+    def _staying(self, supervisors: Iterable[Supervisor]) -> list[Supervisor]:
+        return [s for s in supervisors if not processes.going(s, self._namespace)]
+
+    def _observed(self, supervisor: Supervisor, ready: bool, alone: bool) -> Observed:
         status = supervisor.status
         if gone := processes.going(supervisor, self._namespace):
             return Observed(gone, Readiness.STARTING)
+        if status.state == "failed" and alone:
+            # It was given up because another one served; that has gone, so it is worth another start.
+            return Observed("given up", Readiness.STARTING)
         if ready:
-            return Observed(supervisor.fingerprint)
+            return Observed(supervisor.fingerprint, Readiness.READY if alone else Readiness.STARTING)
         least = 1 if status.exit in (_DID_NOT_LOAD, _NOT_BUILT) else _MOST_FAILURES
         if status.failures < least:
             return Observed(supervisor.fingerprint, Readiness.STARTING)
-        text = tail(self._folders.log(supervisor.key), 16384)
-        return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status, text))
+        return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status))
 
-    def _spec(self, item: Workload, group: str, after: int) -> LaunchSpec:
+    def _spec(self, item: Workload, group: str, replaces: Sequence[int]) -> LaunchSpec:
         environment = environments.find(self._folders.environments, item.environment)
         name = slug(item.key)
         binds, links = cell_view.system()
@@ -129,12 +152,21 @@ class Workloads:
             status=str(self._folders.statuses),
             data_bytes=0 if limited else (item.memory_mb + _OVERHEAD_MB) * 1024 * 1024,
             processes=0 if limited else _PROCESSES,
-            after=after,
+            replaces=replaces,
+            tells=True,
+            tries=_MOST_FAILURES if replaces else 0,
+            final=(_DID_NOT_LOAD, _NOT_BUILT),
+            retire_s=_longest_request_s(item) + _FAREWELL_S,
         )
 
 
 def _life(supervisor: Supervisor) -> Life:
     return supervisor.pid, supervisor.started, supervisor.status.attempts
+
+
+def _longest_request_s(item: Workload) -> float:
+    told = dict(item.variables)
+    return (int(told.get("SCORING_TIMEOUT_MS", _TIMEOUT_MS)) + int(told.get("MAX_QUEUE_WAIT_MS", 0))) / 1000
 
 
 def _variables(item: Workload, environment: Path) -> dict[str, str]:
@@ -155,7 +187,8 @@ def _variables(item: Workload, environment: Path) -> dict[str, str]:
     return {**defaults, **dict(item.variables), "SERVER_PORT": str(item.port)}
 
 
-def _why(status: processes.Status, log: str) -> str:
+def _why(status: processes.Status) -> str:
+    log = status.said
     if status.oom:
         return f"{_CRASHED} It was ended because it went over its memory limit; ask for more memory, or load less."
     if status.exit == _NOT_BUILT:

@@ -56,9 +56,8 @@ def build(host_names: Names, apps: Mapping[str, ASGIApp]) -> ASGIApp:
     """One application out of many. apps: one for each key of this module."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            # Lifespan and websockets belong to no host.
-            raise NotImplementedError(f"hosts route HTTP only, not {scope['type']}")
+        # `server` switches websockets and lifespan off, as they belong to no host: nothing else arrives here.
+        assert scope["type"] == "http", scope["type"]
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         app = host_names.application(given[0]) if len(given) == 1 else None
         if app is None:

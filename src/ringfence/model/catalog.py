@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.model import access, compute, deployment, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import access, authorization, compute, deployment, group, ml, monitor, network, registry, serving, storage
 from ringfence.model.resource import Properties
 
 #: By lower-case resource type.
@@ -20,6 +20,8 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,
+    authorization.ROLE_ASSIGNMENT: authorization.RoleAssignment,
+    authorization.ROLE_DEFINITION: authorization.RoleDefinition,
     monitor.COMPONENT: monitor.Component,
     monitor.LOG_WORKSPACE: monitor.LogWorkspace,
     registry.REGISTRY: registry.Registry,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.model import access, compute, deployment, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import access, compute, deployment, group, identity, ml, monitor, network, registry, serving, storage
 from ringfence.model.resource import Properties
 
 #: By lower-case resource type.
@@ -20,6 +20,7 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,
+    identity.USER_ASSIGNED: identity.UserAssignedIdentity,
     monitor.COMPONENT: monitor.Component,
     monitor.LOG_WORKSPACE: monitor.LogWorkspace,
     registry.REGISTRY: registry.Registry,

@@ -31,6 +31,7 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     network.SECURITY_RULE: network.SecurityRule,
     network.INTERFACE: network.NetworkInterface,
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
+    compute.AGENT_POOL: compute.AgentPool,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,
     authorization.ROLE_ASSIGNMENT: authorization.RoleAssignment,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ringfence.model import ml, network, serving
+from ringfence.model import compute, ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, places, principals
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+_ADMINISTER = "Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action"
 _ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
 
@@ -69,12 +70,27 @@ def _of_interface(resource: Resource) -> Iterator[Link]:
         yield Link(group.target, "properties.networkSecurityGroup.id", _JOIN_GROUP)
 
 
+def _of_pool(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, compute.AgentPool)
+    subnet = resource.properties.subnet
+    if subnet is not None:
+        yield Link(subnet, "properties.vnetSubnetID", _JOIN_SUBNET)
+
+
 def _of_compute(resource: Resource) -> Iterator[Link]:
+    """Where its cluster is attached, the balancer's subnet is found through the cluster, which is not known here."""
     assert isinstance(resource.properties, ml.Compute)
     asked = resource.properties.properties
-    yield Link(companions.subnet_of(resource), "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET)
-    if asked.internal:
-        yield Link(companions.balancer_subnet_of(resource), "properties.properties.loadBalancerSubnet", _JOIN_SUBNET)
+    if resource.properties.resource_id is not None:
+        yield Link(companions.cluster_id(resource), "properties.resourceId", _ADMINISTER)
+        return
+    subnet = asked.networking.subnet
+    if subnet is None:
+        return
+    yield Link(subnet, "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET)
+    if asked.internal and asked.load_balancer_subnet:
+        other = subnet.parent.child("subnets", asked.load_balancer_subnet)
+        yield Link(other, "properties.properties.loadBalancerSubnet", _JOIN_SUBNET)
 
 
 def _of_service(resource: Resource) -> Iterator[Link]:
@@ -96,13 +112,15 @@ def _of_model(resource: Resource) -> Iterator[Link]:
 _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
+    compute.AGENT_POOL: _of_pool,
     ml.COMPUTE: _of_compute,
     serving.SERVICE: _of_service,
     serving.MODEL_VERSION: _of_model,
 }
 #: Target type -> the types that may refer to it.
 _USERS: dict[str, tuple[str, ...]] = {
-    network.SUBNET: (network.INTERFACE, ml.COMPUTE),
+    network.SUBNET: (network.INTERFACE, compute.AGENT_POOL, ml.COMPUTE),
+    compute.MANAGED_CLUSTER: (ml.COMPUTE,),
     network.SECURITY_GROUP: (network.SUBNET, network.INTERFACE),
     ml.COMPUTE: (serving.SERVICE,),
     serving.MODEL_VERSION: (serving.SERVICE,),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import deployment_documents, identity_blocks, ml, network, plain
+from ringfence.api.arm import containers, deployment_documents, identity_blocks, ml, network, plain
 from ringfence.model import access, compute, deployment, errors, identity, monitor, registry, storage
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
@@ -23,7 +23,8 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
-    compute.MANAGED_CLUSTER: plain.of_managed_cluster,
+    compute.MANAGED_CLUSTER: containers.of_cluster,
+    compute.AGENT_POOL: containers.of_pool,
     storage.STORAGE_ACCOUNT: plain.of_storage_account,
     access.VAULT: plain.of_vault,
     monitor.COMPONENT: plain.of_component,

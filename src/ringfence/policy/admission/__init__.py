@@ -10,12 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, registry, serving, storage
+from ringfence.model import access, compute, registry, serving, storage
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy.admission import aks, identities, interfaces, ml, naming, network, plain, references, security
+from ringfence.policy.admission import (
+    aks,
+    clusters,
+    identities,
+    interfaces,
+    ml,
+    naming,
+    network,
+    plain,
+    pools,
+    references,
+    security,
+)
 from ringfence.policy.admission.case import Advice, Case, Rule
 
 
@@ -34,6 +46,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
     network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
     network_nouns.LOCATION: _Rules(rules=interfaces.LOCATION_RULES),
+    compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
+    compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     ml_nouns.COMPUTE: _Rules((*aks.SHAPE, references.targets_exist), aks.RULES),
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
     serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),

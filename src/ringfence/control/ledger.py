@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from ringfence.control import judgement, operations, ownership, resources, store, wording
+from ringfence.control import judgement, operations, resources, store, wording
 from ringfence.control.judgement import Outcome
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.desired.build import build
@@ -38,8 +38,7 @@ class Ledger:
         self._clock = clock
         self._writing = threading.Lock()
         self._ended = threading.Condition()
-        with opened.begin() as connection:
-            ownership.move(connection)
+        with opened.read() as connection:
             self._snapshot = resources.load(connection)
         self._state: State | None = None
 

@@ -1,8 +1,8 @@
 """State folders in which computes own the nodes of their clusters: brought to clusters that own them themselves.
 
 Until clusters became resources of their own, a compute held the addresses of nodes, resolver
-and API server, and the pool stood in the cluster's row. `move` finds such rows and moves what
-they hold, every address unchanged; on a folder of this version it finds nothing.
+and API server, and the pool stood in the cluster's row. `move` moves what they hold, every
+address unchanged; it is one of `migrations`, and like them speaks of tables as they were.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ringfence.control import store
-
 log = logging.getLogger(__name__)
+
+_RESOURCES = sa.table(
+    "resources",
+    *(sa.column(name) for name in ("key", "id", "location", "managed_by", "state", "etag", "created_at", "changed_at")),
+    *(sa.column(name, sa.JSON) for name in ("properties", "tags", "envelope")),
+)
+_ALLOCATIONS = sa.table("allocations", *(sa.column(name) for name in ("owner", "purpose", "scope", "value")))
+_OPERATIONS = sa.table("operations", sa.column("id"), sa.column("status"), sa.column("covers", sa.JSON))
 
 _CLUSTER = "/providers/microsoft.containerservice/managedclusters/"
 _POOL = ("agentPools", "agentpool")
@@ -23,21 +29,19 @@ _POOL = ("agentPools", "agentpool")
 _OF_CLUSTER = ("pod-dns", "api-server")
 
 
-def move(connection: sa.Connection) -> int:
-    """In the caller's transaction. Returns how many clusters were moved."""
-    rows = store.resources
+def move(connection: sa.Connection) -> None:
+    """In the caller's transaction."""
+    rows = _RESOURCES
     found = connection.execute(sa.select(rows).where(rows.c.managed_by.is_not(None), rows.c.key.contains(_CLUSTER))).all()
     old = [row for row in found if "agentPoolProfiles" in row.properties]
     for row in old:
         _move(connection, row)
     if old:
         log.info("moved the nodes of %d clusters from their computes to the clusters", len(old))
-        store.advance(connection)
-    return len(old)
 
 
 def _move(connection: sa.Connection, cluster: sa.Row[Any]) -> None:
-    rows, compute = store.resources, cluster.managed_by
+    rows, compute = _RESOURCES, cluster.managed_by
     pool = f"{cluster.key}/{_POOL[0].lower()}/{_POOL[1]}"
     asked = cluster.properties["agentPoolProfiles"][0]
     kept = {name: value for name, value in cluster.properties.items() if name not in ("agentPoolProfiles", "fqdn")}
@@ -67,7 +71,7 @@ def _pool_row(cluster: sa.Row[Any], key: str, asked: Mapping[str, Any]) -> Mappi
 
 
 def _allocations(connection: sa.Connection, compute: str, cluster: str, pool: str) -> None:
-    held = store.allocations
+    held = _ALLOCATIONS
     mine = held.c.owner == compute
     connection.execute(held.update().where(mine, held.c.purpose.startswith("node")).values(owner=pool))
     connection.execute(held.update().where(mine, held.c.purpose.in_(_OF_CLUSTER)).values(owner=cluster))
@@ -77,7 +81,7 @@ def _allocations(connection: sa.Connection, compute: str, cluster: str, pool: st
 
 def _operations(connection: sa.Connection, cluster: str, pool: str) -> None:
     """What is still under way waits for the pool as well."""
-    table = store.operations
+    table = _OPERATIONS
     waiting: Iterable[Any] = connection.execute(sa.select(table.c.id, table.c.covers).where(table.c.status == "InProgress")).all()
     for row in waiting:
         if cluster in row.covers:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.model import access, compute, deployment, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import (
+    access,
+    compute,
+    deployment,
+    group,
+    ml,
+    monitor,
+    network,
+    peering,
+    private_dns,
+    private_link,
+    registry,
+    serving,
+    storage,
+)
 from ringfence.model.resource import Properties
 
 #: By lower-case resource type.
@@ -17,6 +31,13 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     network.SECURITY_GROUP: network.SecurityGroup,
     network.SECURITY_RULE: network.SecurityRule,
     network.INTERFACE: network.NetworkInterface,
+    peering.PEERING: peering.Peering,
+    private_link.PRIVATE_ENDPOINT: private_link.PrivateEndpoint,
+    private_link.ZONE_GROUP: private_link.ZoneGroup,
+    **dict.fromkeys(private_link.CONNECTIONS.values(), private_link.Connection),
+    private_dns.ZONE: private_dns.Zone,
+    private_dns.LINK: private_dns.VirtualNetworkLink,
+    **dict.fromkeys(private_dns.RECORDS.values(), private_dns.RecordSet),
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,

@@ -261,10 +261,8 @@ def test_record_sets_have_etags_and_one_type(arm: Arm) -> None:
 def test_a_firewall_names_public_addresses_and_subnets_with_service_endpoints(arm: Arm) -> None:
     account(arm)
     rule = {"id": f"{VNET}/subnets/default"}
-    body: dict[str, Any] = {
-        "location": "eastus2",
-        "properties": {"networkAcls": {"virtualNetworkRules": [rule], "defaultAction": "Deny"}},
-    }
+    rules: dict[str, Any] = {"virtualNetworkRules": [rule], "defaultAction": "Deny"}
+    body = {"location": "eastus2", "properties": {"networkAcls": rules}}
     error(arm.put(ACCOUNT, body), 400, "NetworkAclsValidationFailure")
     service = {"addressPrefix": "10.1.0.0/22", "serviceEndpoints": [{"service": "Microsoft.Storage"}]}
     arm.made(f"{VNET}/subnets/default", {"properties": service})

@@ -20,6 +20,7 @@ from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
+    identities,
     interfaces,
     ml,
     naming,
@@ -73,7 +74,7 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
     mine = _BY_TYPE.get(new.type, _Rules())
     problems: list[Problem] = []
     warnings: list[str] = []
-    for rules in ((*naming.RULES, *mine.shape), mine.rules):
+    for rules in ((*naming.RULES, *identities.RULES, *mine.shape), mine.rules):
         for rule in rules:
             for finding in rule(case):
                 if isinstance(finding, Advice):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.model import access, compute, deployment, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import access, compute, containers, deployment, group, ml, monitor, network, registry, serving, storage
 from ringfence.model.resource import Properties
 
 #: By lower-case resource type.
@@ -17,6 +17,8 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     network.SECURITY_GROUP: network.SecurityGroup,
     network.SECURITY_RULE: network.SecurityRule,
     network.INTERFACE: network.NetworkInterface,
+    containers.CONTAINER_GROUP: containers.ContainerGroup,
+    containers.NETWORK_PROFILE: containers.NetworkProfile,
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import deployment_documents, ml, network, plain
+from ringfence.api.arm import containers, deployment_documents, ml, network, plain
 from ringfence.model import access, compute, deployment, errors, monitor, registry, storage
+from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.resource import Resource, Snapshot
@@ -23,6 +24,8 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
+    container_nouns.CONTAINER_GROUP: containers.of_container_group,
+    container_nouns.NETWORK_PROFILE: containers.of_network_profile,
     compute.MANAGED_CLUSTER: plain.of_managed_cluster,
     storage.STORAGE_ACCOUNT: plain.of_storage_account,
     access.VAULT: plain.of_vault,
@@ -40,7 +43,8 @@ def document(
     """The whole document. tenant: of the subscription; failure: why the last operation on it failed."""
     if resource.type == deployment.DEPLOYMENT:
         return envelope(resource, tenant) | {"properties": deployment_documents.properties(resource)}
-    shown = resource.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown = containers.visible(resource.properties).model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown.pop("ringfenceRun", None)
     added = _ADDED.get(resource.type)
     if added is not None:
         shown |= added(snapshot, resource)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ringfence.api.arm import containers
 from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import places
@@ -50,6 +51,8 @@ def of_subnet(snapshot: Snapshot, subnet: Resource) -> Mapping[str, Any]:
     ]
     if users:
         found["ipConfigurations"] = [{"id": id} for id in users]
+    if links := containers.association_links(snapshot, subnet):
+        found["serviceAssociationLinks"] = links
     return found
 
 

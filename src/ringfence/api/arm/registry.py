@@ -88,6 +88,13 @@ _ROWS = (
     _network_row("Microsoft.Network/networkSecurityGroups", inline=Inline(*network.INLINE[network.SECURITY_GROUP])),
     _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
     _network_row("Microsoft.Network/networkInterfaces"),
+    _network_row("Microsoft.Network/networkProfiles"),
+    Row(
+        type="Microsoft.ContainerInstance/containerGroups",
+        tags_only=True,
+        versions=("2025-09-01", "2023-05-01", "2021-10-01", "2021-09-01", "2018-10-01"),
+        operations="operations",
+    ),
     Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(type="Microsoft.KeyVault/vaults", versions=("2024-11-01", "2023-07-01", "2019-09-01")),

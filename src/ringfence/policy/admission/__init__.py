@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, registry, serving, storage
+from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy.admission import aks, interfaces, ml, naming, network, plain, references, security
+from ringfence.policy.admission import aks, container, containers, interfaces, ml, naming, network, plain, references, security
 from ringfence.policy.admission.case import Advice, Case, Rule
 
 
@@ -33,7 +34,10 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
     network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
-    network_nouns.LOCATION: _Rules(rules=interfaces.LOCATION_RULES),
+    container_nouns.CONTAINER_GROUP: _Rules(
+        (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
+    ),
+    container_nouns.NETWORK_PROFILE: _Rules((references.targets_exist,), containers.PROFILE_RULES),
     ml_nouns.COMPUTE: _Rules((*aks.SHAPE, references.targets_exist), aks.RULES),
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
     serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),

@@ -12,9 +12,10 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 
-from ringfence.model import compute, group, ml, network, storage
+from ringfence.model import compute, containers, group, ml, network, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
+from ringfence.policy import container_groups
 
 #: The network of a cluster that names none, as AKS lays it out.
 _OWN_SPACE, _OWN_SUBNET = "10.224.0.0/12", "10.224.0.0/16"
@@ -148,6 +149,7 @@ _MAKERS: Mapping[str, Callable[[Snapshot, Resource], Iterator[Resource]]] = {
     compute.MANAGED_CLUSTER: _of_cluster,
     compute.AGENT_POOL: _of_pool,
     ml.WORKSPACE: _of_workspace,
+    containers.CONTAINER_GROUP: lambda snapshot, resource: iter(container_groups.companions(snapshot, resource)),
 }
 
 

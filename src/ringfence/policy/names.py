@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 
 from ringfence.model import compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, places, tags
+from ringfence.policy import clusters, container_groups, places, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -72,7 +72,7 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         address = snapshot.value(cluster.key, places.API_SERVER)
         if address is not None:
             found[fqdn(cluster)] = address
-    return found
+    return found | container_groups.hosts(snapshot)
 
 
 def inside_cluster(snapshot: Snapshot, cluster: Resource) -> dict[str, str]:

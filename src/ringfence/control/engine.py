@@ -8,6 +8,7 @@ the store's version at each write. Usable from any thread; every call may block.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,6 +19,7 @@ from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
+from ringfence.control.vouching import vouched
 from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, State, Workload
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
@@ -118,6 +120,7 @@ class Engine:
         )
 
     def _put(self, request: acceptance.Request) -> Accepted:
+        request = dataclasses.replace(request, draft=vouched(self.identities, request.draft))
         with self._ledger.write() as change:
             decision = acceptance.decide(change.before, request, acceptance.Moment(self.clock(), self.new_id))
             operation = self._operation(decision.resource, Kind.CREATE if decision.created else Kind.UPDATE)

@@ -18,6 +18,8 @@ def of_cluster(snapshot: Snapshot, cluster: Resource) -> Mapping[str, Any]:
     properties = clusters.of(cluster)
     principal: dict[str, Any] = {"clientId": properties.service_principal_profile.client_id}
     return {
+        "identityProfile": _kubelet(cluster),
+        "azurePortalFQDN": names.fqdn(cluster),
         "fqdn": names.fqdn(cluster),
         "agentPoolProfiles": [{"name": one.id.name, **_pool(snapshot, one)} for one in clusters.pools_of(snapshot, cluster)],
         "currentKubernetesVersion": properties.kubernetes_version,
@@ -28,6 +30,22 @@ def of_cluster(snapshot: Snapshot, cluster: Resource) -> Mapping[str, Any]:
         "servicePrincipalProfile": principal,
         "powerState": _RUNNING,
         "maxAgentPools": _MOST_POOLS,
+    }
+
+
+def _kubelet(cluster: Resource) -> Mapping[str, Any]:
+    """The identity that nodes pull images with: of the cluster's own making, in its node resource group."""
+    if clusters.of(cluster).service_principal_profile.client_id != "msi":
+        return {}
+    id = companions.node_group(cluster).resource(
+        "Microsoft.ManagedIdentity/userAssignedIdentities", f"{cluster.id.name}-agentpool"
+    )
+    return {
+        "kubeletidentity": {
+            "resourceId": str(id),
+            "clientId": cluster.guid("kubelet-client"),
+            "objectId": cluster.guid("kubelet"),
+        }
     }
 
 

@@ -98,7 +98,11 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
 
 def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:
     """Why `resource` cannot go. snapshot: all that would go with it is already in state Deleting."""
-    return (*references.nobody_uses(snapshot, resource), *references.owner_keeps_its_own(snapshot, resource))
+    return (
+        *references.nobody_uses(snapshot, resource),
+        *pools.may_go(snapshot, resource),
+        *references.owner_keeps_its_own(snapshot, resource),
+    )
 
 
 def check_root(snapshot: Snapshot, root: Resource) -> tuple[Problem, ...]:

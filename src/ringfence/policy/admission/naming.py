@@ -76,6 +76,16 @@ _NAMES: Mapping[str, _Naming] = {
     deployment.DEPLOYMENT: _naming(
         r"[\w.()-]{1,64}", "InvalidDeploymentName", "It has 1 to 64 letters, digits, '-', '.', '(', ')' and '_'."
     ),
+    compute.MANAGED_CLUSTER: _naming(
+        r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?",
+        "InvalidResourceName",
+        "It has 1 to 63 letters, digits, '-' and '_', and begins and ends with a letter or digit.",
+    ),
+    compute.AGENT_POOL: _naming(
+        r"[a-z][a-z0-9]{0,11}",
+        "InvalidParameter",
+        "The name of an agent pool has 1 to 12 lower-case letters and digits and begins with a letter.",
+    ),
     ml.WORKSPACE: _naming(
         r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}",
         "InvalidWorkspaceName",

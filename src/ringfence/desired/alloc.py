@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from ringfence.model import compute, errors, ml, network, serving
+from ringfence.model import balancing, compute, errors, ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Allocation, Resource, Snapshot
+from ringfence.policy import balancing as spreading
 from ringfence.policy import companions, places, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
@@ -232,11 +233,26 @@ def _reserved(snapshot: Snapshot, cluster: ResourceId) -> list[str]:
     return [a.value for a in snapshot.allocated(cluster) if a.purpose.startswith("node") and "-pod" in a.purpose]
 
 
+def _of_balancer(desk: _Desk, resource: Resource) -> None:
+    """An address in its subnet for each private frontend."""
+    assert isinstance(resource.properties, balancing.LoadBalancer)
+    for front in resource.properties.frontend_ip_configurations:
+        if front.properties.subnet is None:
+            continue
+        subnet, wanted = desk.snapshot.need(front.properties.subnet.target), front.properties.static_address
+        candidates = usable(_prefix(subnet)) if wanted is None else iter((wanted,))
+        scope = places.address_scope(subnet.id.parent)
+        if not desk.give(spreading.frontend(front.name), scope, candidates):
+            raise _full(subnet) if wanted is None else _allocated(desk, subnet, resource, wanted)
+
+
 _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.VIRTUAL_NETWORK: _of_network,
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
     network.LOCATION: _of_location,
+    balancing.PUBLIC_ADDRESS: lambda desk, _: _public(desk, spreading.ADDRESS),
+    balancing.BALANCER: _of_balancer,
     ml.COMPUTE: _of_compute,
     serving.SERVICE: _of_service,
 }

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ringfence.model import (
     access,
     authorization,
+    balancing,
     compute,
     deployment,
     group,
@@ -30,6 +31,8 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     network.SECURITY_GROUP: network.SecurityGroup,
     network.SECURITY_RULE: network.SecurityRule,
     network.INTERFACE: network.NetworkInterface,
+    balancing.PUBLIC_ADDRESS: balancing.PublicAddress,
+    balancing.BALANCER: balancing.LoadBalancer,
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,

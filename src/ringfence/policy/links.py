@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ringfence.model import ml, network, serving
+from ringfence.model import balancing, ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, places, principals
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+_JOIN_ADDRESS = "Microsoft.Network/publicIPAddresses/join/action"
+_JOIN_POOL = "Microsoft.Network/loadBalancers/backendAddressPools/join/action"
 _ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
 
@@ -64,9 +66,26 @@ def _of_interface(resource: Resource) -> Iterator[Link]:
     for number, configuration in enumerate(resource.properties.ip_configurations):
         field = f"properties.ipConfigurations[{number}].properties.subnet.id"
         yield Link(configuration.properties.subnet.target, field, _JOIN_SUBNET)
+        field = f"properties.ipConfigurations[{number}].properties.loadBalancerBackendAddressPools"
+        for pool in configuration.properties.load_balancer_backend_address_pools:
+            # A pool is a part of its load balancer; a right on that is a right on it.
+            yield Link(pool.target.parent, field, _JOIN_POOL)
+        address = configuration.properties.public_ip_address
+        if address is not None:
+            yield Link(address.target, f"properties.ipConfigurations[{number}].properties.publicIPAddress.id", _JOIN_ADDRESS)
     group = resource.properties.network_security_group
     if group is not None:
         yield Link(group.target, "properties.networkSecurityGroup.id", _JOIN_GROUP)
+
+
+def _of_balancer(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, balancing.LoadBalancer)
+    for number, front in enumerate(resource.properties.frontend_ip_configurations):
+        field = f"properties.frontendIPConfigurations[{number}].properties"
+        if front.properties.subnet is not None:
+            yield Link(front.properties.subnet.target, f"{field}.subnet.id", _JOIN_SUBNET)
+        if front.properties.public_ip_address is not None:
+            yield Link(front.properties.public_ip_address.target, f"{field}.publicIPAddress.id", _JOIN_ADDRESS)
 
 
 def _of_compute(resource: Resource) -> Iterator[Link]:
@@ -96,13 +115,16 @@ def _of_model(resource: Resource) -> Iterator[Link]:
 _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
+    balancing.BALANCER: _of_balancer,
     ml.COMPUTE: _of_compute,
     serving.SERVICE: _of_service,
     serving.MODEL_VERSION: _of_model,
 }
 #: Target type -> the types that may refer to it.
 _USERS: dict[str, tuple[str, ...]] = {
-    network.SUBNET: (network.INTERFACE, ml.COMPUTE),
+    network.SUBNET: (network.INTERFACE, balancing.BALANCER, ml.COMPUTE),
+    balancing.PUBLIC_ADDRESS: (network.INTERFACE, balancing.BALANCER),
+    balancing.BALANCER: (network.INTERFACE,),
     network.SECURITY_GROUP: (network.SUBNET, network.INTERFACE),
     ml.COMPUTE: (serving.SERVICE,),
     serving.MODEL_VERSION: (serving.SERVICE,),

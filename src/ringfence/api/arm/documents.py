@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import deployment_documents, identity_blocks, ml, network, plain
+from ringfence.api.arm import balancing, deployment_documents, identity_blocks, ml, network, plain
 from ringfence.model import access, compute, deployment, errors, identity, monitor, registry, storage
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.resource import Resource, Snapshot
@@ -23,6 +24,8 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
+    balancing_nouns.PUBLIC_ADDRESS: balancing.of_public_address,
+    balancing_nouns.BALANCER: balancing.of_balancer,
     compute.MANAGED_CLUSTER: plain.of_managed_cluster,
     storage.STORAGE_ACCOUNT: plain.of_storage_account,
     access.VAULT: plain.of_vault,

@@ -61,7 +61,7 @@ _NETWORK = ("2024-07-01", "2024-05-01", "2024-01-01", "2023-11-01", "2023-09-01"
 _ML = ("2025-06-01", "2024-10-01", "2024-04-01", "2023-10-01", "2022-05-01", "2021-01-01", "2020-02-02", "2020-01-01")
 
 
-def _network_row(type: str, *, inline: Inline | None = None) -> Row:
+def _network_row(type: str, actions: frozenset[str] = frozenset(), *, inline: Inline | None = None) -> Row:
     nested = type.count("/") > 1
     return Row(
         type=type,
@@ -71,6 +71,7 @@ def _network_row(type: str, *, inline: Inline | None = None) -> Row:
         inline=inline,
         versions=_NETWORK,
         operations="operations",
+        actions=actions,
     )
 
 
@@ -87,7 +88,9 @@ _ROWS = (
     _network_row("Microsoft.Network/virtualNetworks/subnets"),
     _network_row("Microsoft.Network/networkSecurityGroups", inline=Inline(*network.INLINE[network.SECURITY_GROUP])),
     _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
-    _network_row("Microsoft.Network/networkInterfaces"),
+    _network_row("Microsoft.Network/networkInterfaces", frozenset({"effectivenetworksecuritygroups", "effectiveroutetable"})),
+    _network_row("Microsoft.Network/publicIPAddresses"),
+    _network_row("Microsoft.Network/loadBalancers"),
     Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(

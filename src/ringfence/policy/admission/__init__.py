@@ -11,11 +11,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, registry, serving, storage
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy.admission import aks, identities, interfaces, ml, naming, network, plain, references, security
+from ringfence.policy.admission import (
+    aks,
+    balancing,
+    identities,
+    interfaces,
+    ml,
+    naming,
+    network,
+    plain,
+    public_addresses,
+    references,
+    security,
+)
 from ringfence.policy.admission.case import Advice, Case, Rule
 
 
@@ -32,8 +45,12 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
-    network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
+    network_nouns.INTERFACE: _Rules(
+        (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
+    ),
     network_nouns.LOCATION: _Rules(rules=interfaces.LOCATION_RULES),
+    balancing_nouns.PUBLIC_ADDRESS: _Rules(rules=public_addresses.RULES),
+    balancing_nouns.BALANCER: _Rules((*balancing.BALANCER_SHAPE, references.targets_exist), balancing.BALANCER_RULES),
     ml_nouns.COMPUTE: _Rules((*aks.SHAPE, references.targets_exist), aks.RULES),
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
     serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),

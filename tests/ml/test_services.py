@@ -158,7 +158,7 @@ def test_a_service_is_patched(plane: Plane) -> None:
         [{"op": "replace", "path": "/numReplicas", "value": "many"}],
         [{"op": "replace", "path": "/numReplicas", "value": 0}],
         [{"op": "replace", "path": "/imageId", "value": "x"}],
-        [{"op": "replace", "path": "/aadAuthEnabled", "value": True}],
+        [{"op": "replace", "path": f"/{name}", "value": True} for name in ("aadAuthEnabled", "authEnabled")],
         {"op": "replace"},
     ],
 )

@@ -21,7 +21,8 @@ _NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT)
 
 def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
     """One view for the internet, one for each virtual network, one for each cluster's resolver."""
-    public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(names.hosts(snapshot).items()))
+    known = names.hosts(snapshot) | names.scoring(snapshot)
+    public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(known.items()))
     named = sorted(r.key for type in _NAMED for r in places.alive(snapshot, type))
     yield View(key="dns/internet", owners=tuple(named), at=INTERNET, records=public)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):

@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from ringfence.model import network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, places, rules
+from ringfence.policy import clusters, companions, endpoints, places, rules
 from ringfence.policy.places import Kind, Place
 
 Space = tuple[IPv4Network, ...]
@@ -64,7 +64,7 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
         return Group(f"{id}-replicas", clusters.of_replicas(own, space), (cluster.key,))
     frontend = places.frontend_address(snapshot, cluster)
     public = frontend if frontend == snapshot.value(cluster.id, places.PUBLIC_FRONTEND) else None
-    return Group(id, clusters.of_nodes(public, space), (cluster.key,))
+    return Group(id, clusters.of_nodes(public, endpoints.port(cluster), space), (cluster.key,))
 
 
 def written(snapshot: Snapshot, id: str, space: Space) -> Group:

@@ -28,6 +28,8 @@ _LEAST_DRAIN_S = 60
 #: Requests that may lie at a replica beyond those it works on, so that it never waits for the network between two.
 #: The replica itself refuses what waited too long.
 _AHEAD = 255
+#: Azure ML on AKS speaks TLS 1.2 and not 1.3 ("Use TLS to secure a web service").
+_TLS_VERSIONS = "ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2"
 #: In each of these intervals half of the connections that are too many are closed.
 _PURGE_MS = 250
 
@@ -146,7 +148,7 @@ def render(router: Router, certificate: str = "") -> Rendered:
         "drain": max([_LEAST_DRAIN_S, *(route.timeout_ms // 1000 + 5 for route in router.routes)]),
         "errors": "".join(_errors()),
         "port": router.port,
-        "tls": f" ssl crt {CERTIFICATE} alpn http/1.1 ssl-min-ver TLSv1.2" if router.tls is not None else "",
+        "tls": f" ssl crt {CERTIFICATE} alpn http/1.1 {_TLS_VERSIONS}" if router.tls is not None else "",
         "services": SERVICES,
         "keys": KEYS,
         "state": STATE,

@@ -44,7 +44,10 @@ class RouterError(Exception):
 
 
 class Routers:
-    """namespace: path of an endpoint's network namespace; raises KeyError. issue: makes certificates for names; clock: with a zone."""
+    """namespace: path of an endpoint's network namespace; raises KeyError. issue: makes certificates for names.
+
+    clock: the time, with a zone.
+    """
 
     def __init__(
         self,

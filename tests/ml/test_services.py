@@ -179,7 +179,7 @@ def test_patches_that_are_refused_change_nothing(plane: Plane, patch: object) ->
         ({"numReplicas": -1}, "numReplicas"),
         ({"containerResourceRequirements": {"cpu": 900, "memoryInGB": 1}}, "Couldn't Schedule"),
         ({"containerResourceRequirements": {"cpu": 1, "memoryInGB": 1, "gpu": 1}}, "GPU"),
-        ({"aadAuthEnabled": True}, "token"),
+        ({"aadAuthEnabled": True, "authEnabled": True}, "tokens"),
         ({"unknown": 1}, "unknown"),
         ({"files": []}, "files"),
         ({"primaryKey": "x"}, "primaryKey"),

@@ -14,11 +14,10 @@ from cryptography.x509.oid import NameOID
 from tests.clouds import NOW, Cloud, aks, rid, seed_cloud, served_cloud, service, vnet_path, ws_path
 
 from ringfence.api.arm import ml as documents
-from ringfence.api.ml import service_documents
 from ringfence.desired import build
 from ringfence.desired.state import Balancer, Router, ServiceMap, View
 from ringfence.model import errors, ml
-from ringfence.policy import endpoints
+from ringfence.policy import endpoints, places
 
 COMPUTE = f"{ws_path()}/computes/myaks"
 VNET = vnet_path("mynetwork")
@@ -155,8 +154,9 @@ def ports(cloud: Cloud) -> set[int]:
     return found | {s.target_port for s in maps if s.target == router}
 
 
-def uri(cloud: Cloud) -> str | None:
-    return service_documents.scoring_uri(cloud.snapshot, cloud.snapshot.need(rid(f"{ws_path()}/services/diabetes")))
+def uri(cloud: Cloud) -> str:
+    compute = cloud.snapshot.need(rid(COMPUTE))
+    return endpoints.url(compute, places.frontend_address(cloud.snapshot, compute) or "", "diabetes")
 
 
 def test_what_follows_from_tls() -> None:
@@ -174,7 +174,7 @@ def test_what_follows_from_tls() -> None:
     assert all(name in {record.name for record in view.records} for view in views)
     assert uri(cloud) == f"https://{name}/api/v1/service/diabetes/score"
     cloud.put(COMPUTE, aks(sslConfiguration={"status": "Disabled"}))
-    assert ports(cloud) == {80} and (uri(cloud) or "").startswith("http://198.")
+    assert ports(cloud) == {80} and uri(cloud).startswith("http://198.")
 
 
 def test_documents_never_show_keys_and_can_be_put_back() -> None:

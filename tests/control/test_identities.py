@@ -87,7 +87,11 @@ def test_a_person_signs_in_with_a_password_and_a_new_one_ends_the_old(identities
     with pytest.raises(errors.Unauthenticated):
         identities.sign_in("ada@ringfence.onmicrosoft.com", "Right-1-password")
     assert identities.sign_in("ada@ringfence.onmicrosoft.com", "Other-2-password").object_id == person
-    assert identities.sessions_valid_from(person) is not None
+    earlier = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=2)  # noqa: TID251 - a test's clock is the real one
+    assert (
+        identities.standing(person, earlier) is None
+        and identities.standing(person, earlier + dt.timedelta(seconds=9)) is not None
+    )
 
 
 def test_no_secret_and_no_password_can_be_read_in_the_file(world: World, identities: Identities) -> None:

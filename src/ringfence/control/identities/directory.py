@@ -18,11 +18,13 @@ from pydantic import JsonValue
 
 from ringfence.control import store
 from ringfence.control.identities import loading, secrets
+from ringfence.control.identities.grants import Grants
 from ringfence.control.identities.secrets import Principal
 from ringfence.model import errors
 from ringfence.model.directory import Credential, Directory, Kind, Object, Relation
 
-_SESSIONS = "signInSessionsValidFromDateTime"
+#: When the sessions of a person that count began, in their document.
+SESSIONS = "signInSessionsValidFromDateTime"
 
 
 class Identities:
@@ -32,6 +34,7 @@ class Identities:
         self._store = opened
         self.new_salt = new_salt
         self._clock = clock
+        self.grants = Grants(opened, new_salt, clock)
         self._lock = threading.Lock()
         self._known: Directory | None = None
 
@@ -141,17 +144,34 @@ class Identities:
     def set_password(self, user: str, password: str) -> None:
         """Replace a person's password. Every session ends with the old one. Raises NotFound."""
         found, table = self.need(user), store.directory_objects
-        changed = {**found.document, _SESSIONS: self._clock().isoformat()}
+        changed = {**found.document, SESSIONS: self._clock().isoformat()}
         with self.writing() as connection:
             self.replace_password(connection, found.object_id, password)
             connection.execute(table.update().where(table.c.object_id == found.object_id).values(document=changed))
             _forget_grants(connection, found.object_id)
 
-    def sessions_valid_from(self, object_id: str) -> dt.datetime | None:
-        """Tokens of a person that are older hold no longer; None: all do."""
-        found = self.directory().get(object_id)
-        since = found.document.get(_SESSIONS) if found is not None else None
-        return dt.datetime.fromisoformat(since) if isinstance(since, str) else None
+    def standing(self, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
+        """The groups of an object that a token of `issued_at` still speaks for.
+
+        None: it is gone or disabled, or has signed out everywhere since. Entra lets most tokens run
+        out instead; here nothing outlives who it stands for.
+        """
+        directory = self.directory()
+        found = directory.get(object_id)
+        if found is None or not found.enabled:
+            return None
+        since = found.document.get(SESSIONS)
+        if isinstance(since, str) and issued_at < dt.datetime.fromisoformat(since).replace(microsecond=0):
+            return None
+        return directory.groups_of(object_id)
+
+    def sign_out(self, user: str) -> None:
+        """End every session of a person. Raises NotFound."""
+        found, table = self.need(user), store.directory_objects
+        changed = {**found.document, SESSIONS: self._clock().isoformat()}
+        with self.writing() as connection:
+            connection.execute(table.update().where(table.c.object_id == found.object_id).values(document=changed))
+            _forget_grants(connection, found.object_id)
 
     def authenticate(self, client_id: str, secret: str) -> Principal:
         """The application whose secret this is. Raises Expired, Unauthenticated (`invalid_client`)."""

@@ -66,13 +66,8 @@ class Applications:
         document = _read(asked.body, _APPLICATION)
         asked.text("displayName")
         self._uris_are_free(asked, document, None)
-        made = self._identities.create("application", document, self._identities.new_id())
-        owner = rights.owner(asked)
-        if owner is not None:
-            self._identities.link("owner", made.object_id, owner)
-        return asked.one(
-            documents.of(self._identities.directory(), self._identities.need(made.object_id), ""), "applications", 201
-        )
+        made = self._identities.create("application", document, self._identities.new_id(), links=rights.owner(asked))
+        return asked.one(documents.of(self._identities.directory(), made, asked.view.tenant), "applications", 201)
 
     def _create(self, asked: Asked) -> Answer:
         rights.require_creator(asked)
@@ -85,18 +80,15 @@ class Applications:
         rights.require_owner(asked, application.object_id)
         document = _read({name: value for name, value in asked.body.items() if name != "appId"}, _SERVICE)
         try:
-            made = self._identities.create("servicePrincipal", {"displayName": application.display_name, **document}, client)
+            shown: dict[str, JsonValue] = {"displayName": application.display_name, **document}
+            made = self._identities.create("servicePrincipal", shown, client, links=rights.owner(asked))
         except errors.Conflict as error:
             raise errors.Conflict(
                 "Request_MultipleObjectsWithSameKeyValue",
                 "The service principal cannot be created, updated, or restored because the service principal name "
                 f"{client} is already in use.",
             ) from error
-        owner = rights.owner(asked)
-        if owner is not None:
-            self._identities.link("owner", made.object_id, owner)
-        directory = self._identities.directory()
-        return asked.one(documents.of(directory, directory.objects[made.object_id], asked.view.tenant), "servicePrincipals", 201)
+        return asked.one(documents.of(self._identities.directory(), made, asked.view.tenant), "servicePrincipals", 201)
 
     def _change(self, kind: Kind, allowed: frozenset[str], asked: Asked, key: str) -> Answer:
         found = self._mine(asked, kind, key)

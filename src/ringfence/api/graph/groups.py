@@ -51,13 +51,9 @@ class Groups:
                 raise wording.required(name)
         for name in ("displayName", "mailNickname"):
             asked.text(name)
-        members, owners = links.bound(asked, "members"), set(links.bound(asked, "owners"))
-        made = self._identities.create("group", document)
-        mine = rights.owner(asked)
-        for owner in sorted(owners | ({mine} if mine is not None else set())):
-            self._identities.link("owner", made.object_id, owner)
-        for member in dict.fromkeys(members):
-            self._identities.link("member", made.object_id, member)
+        relations: tuple[Relation, ...] = ("member", "owner")
+        bound = [(relation, id) for relation in relations for id in links.bound(asked, f"{relation}s")]
+        made = self._identities.create("group", document, links=[*rights.owner(asked), *bound])
         return asked.one(documents.of(self._identities.directory(), made, asked.view.tenant), "groups", 201)
 
     def _change(self, asked: Asked, key: str) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ringfence.api.graph import wording
 from ringfence.api.graph.asked import Asked
+from ringfence.model.directory import Relation
 
 
 def administers(asked: Asked) -> bool:
@@ -34,7 +35,7 @@ def require_owner(asked: Asked, object_id: str) -> None:
         raise wording.denied()
 
 
-def owner(asked: Asked) -> str | None:
+def owner(asked: Asked) -> tuple[tuple[Relation, str], ...]:
     """Who owns what this request creates: the person who makes it."""
     caller = asked.view.directory.get(asked.caller.object_id)
-    return caller.object_id if caller is not None and caller.kind == "user" else None
+    return (("owner", caller.object_id),) if caller is not None and caller.kind == "user" else ()

@@ -74,9 +74,7 @@ class Users:
         password = _password(change)
         name = _principal_name(change) if "userPrincipalName" in change else None
         merged = {n: value for n, value in {**found.document, **change}.items() if value is not None}
-        self._identities.change(found.object_id, merged, name)
-        if password:
-            self._identities.set_password(found.object_id, password)
+        self._identities.change(found.object_id, merged, name, password=password)
         return NOTHING
 
     def _delete(self, asked: Asked, key: str) -> Answer:

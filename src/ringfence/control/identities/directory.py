@@ -11,7 +11,7 @@ import contextlib
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 from pydantic import JsonValue
@@ -50,8 +50,19 @@ class Identities:
         """Object ids of all groups that a principal is in, directly or through others."""
         return self.directory().groups_of(object_id)
 
-    def create(self, kind: Kind, document: Mapping[str, JsonValue], name: str | None = None, *, password: str = "") -> Object:
-        """A new object; a user with a password. name: see `Object`, None takes the object id. Raises Conflict."""
+    def create(
+        self,
+        kind: Kind,
+        document: Mapping[str, JsonValue],
+        name: str | None = None,
+        *,
+        password: str = "",
+        links: Iterable[tuple[Relation, str]] = (),
+    ) -> Object:
+        """A new object; a user with a password, anything with owners and members. name: see `Object`, None takes the object id.
+
+        Raises Conflict.
+        """
         object_id = self.new_id()
         row = {
             "object_id": object_id,
@@ -60,10 +71,13 @@ class Identities:
             "document": dict(document),
             "created_at": self._clock().isoformat(),
         }
+        linked = [{"relation": r, "holder": object_id, "target": target.lower()} for r, target in dict.fromkeys(links)]
         with self.writing() as connection:
             insert(connection, row, kind)
             if password:
                 self.replace_password(connection, object_id, password)
+            if linked:
+                connection.execute(store.directory_links.insert(), linked)
         return self.need(object_id)
 
     def need(self, object_id: str) -> Object:
@@ -73,10 +87,15 @@ class Identities:
             raise _missing(object_id)
         return found
 
-    def change(self, object_id: str, document: Mapping[str, JsonValue], name: str | None = None) -> None:
-        """Replace the document, and the name. Who is no longer enabled is signed out. Raises NotFound, Conflict."""
+    def change(self, object_id: str, document: Mapping[str, JsonValue], name: str | None = None, *, password: str = "") -> None:
+        """Replace the document, the name, a password. Who is disabled or has a new password is signed out.
+
+        Raises NotFound, Conflict.
+        """
         old, table = self.need(object_id), store.directory_objects
         values: dict[str, object] = {"document": dict(document)}
+        if password:
+            values["document"] = {**document, SESSIONS: self._clock().isoformat()}
         if name is not None:
             values["name"] = name.lower()
         with self.writing() as connection:
@@ -84,7 +103,9 @@ class Identities:
                 connection.execute(table.update().where(table.c.object_id == old.object_id).values(values))
             except sa.exc.IntegrityError as error:
                 raise _taken(old.kind) from error
-            if old.enabled and document.get("accountEnabled") is False:
+            if password:
+                self.replace_password(connection, old.object_id, password)
+            if password or (old.enabled and document.get("accountEnabled") is False):
                 _forget_grants(connection, old.object_id)
 
     def delete(self, object_id: str) -> None:
@@ -143,12 +164,7 @@ class Identities:
 
     def set_password(self, user: str, password: str) -> None:
         """Replace a person's password. Every session ends with the old one. Raises NotFound."""
-        found, table = self.need(user), store.directory_objects
-        changed = {**found.document, SESSIONS: self._clock().isoformat()}
-        with self.writing() as connection:
-            self.replace_password(connection, found.object_id, password)
-            connection.execute(table.update().where(table.c.object_id == found.object_id).values(document=changed))
-            _forget_grants(connection, found.object_id)
+        self.change(user, self.need(user).document, password=password)
 
     def standing(self, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
         """The groups of an object that a token of `issued_at` still speaks for.

@@ -31,6 +31,11 @@ ROUTER_PORT = 80
 SCORING_PORT = 5001
 
 
+def configuration(number: int) -> str:
+    """Purpose of the address of an interface's configuration."""
+    return ADDRESS if number == 0 else f"{ADDRESS}-{number}"
+
+
 def location(prefix: str) -> str:
     """Purpose of a location's address while its subnet has this prefix."""
     return f"address/{prefix}"
@@ -163,9 +168,18 @@ def _aks(compute: Resource) -> ml.Aks:
     return compute.properties.properties
 
 
+def interfaces_of(snapshot: Snapshot, owner: Resource) -> Iterator[Resource]:
+    """The interfaces that came with a private endpoint: addresses of the network, with no machine behind them."""
+    for nic in alive(snapshot, network.INTERFACE):
+        if nic.managed_by == owner.key:
+            yield nic
+
+
 def _interfaces(snapshot: Snapshot) -> Iterator[Place]:
     for owner in alive(snapshot, network.INTERFACE):
         assert isinstance(owner.properties, network.NetworkInterface)
+        if owner.managed_by is not None:
+            continue
         address = snapshot.value(owner.key, ADDRESS)
         if address is not None:
             yield Place(kind=Kind.INTERFACE, owner=owner.key, subnet=owner.properties.subnet, address=address)

@@ -25,7 +25,7 @@ from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
 from ringfence.control.engine import Engine
-from ringfence.model import deployment, errors
+from ringfence.model import deployment, errors, private_dns
 from ringfence.model.ids import GROUP_TYPE
 
 log = logging.getLogger(__name__)
@@ -159,6 +159,10 @@ class Arm:
             return self._deployments.listed(path.id)
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             return self._deployments.operations(path.id)
+        if path.type.lower().endswith("/privatelinkresources"):
+            return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
+        if path.type.lower() == f"{private_dns.ZONE}/all":
+            return self._items.record_sets(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(directory.row_of(type, version), path.id)
 

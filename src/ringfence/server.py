@@ -40,6 +40,7 @@ from ringfence.api.arm.directory import Subscription
 from ringfence.api.blob import app as blob
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
+from ringfence.api.graph import app as graph
 from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
@@ -179,6 +180,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -
         hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant)),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
+        hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, contents, verifier, tenant),
         hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
         hosts.KUBERNETES: kubernetes.build(),

@@ -22,7 +22,7 @@ _NAMED = (ml.WORKSPACE, compute.MANAGED_CLUSTER, storage.STORAGE_ACCOUNT, balanc
 
 def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
     """One view for the internet, one for each virtual network, one for each cluster's resolver."""
-    everywhere = {**names.hosts(snapshot), **balancing.names(snapshot)}
+    everywhere = {**names.hosts(snapshot), **names.scoring(snapshot), **balancing.names(snapshot)}
     public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(everywhere.items()))
     named = sorted(r.key for type in _NAMED for r in places.alive(snapshot, type))
     yield View(key="dns/internet", owners=tuple(named), at=INTERNET, records=public)

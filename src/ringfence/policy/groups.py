@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from ringfence.model import network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import balancing, clusters, companions, node_rules, places, rules
+from ringfence.policy import balancing, clusters, companions, endpoints, node_rules, places, rules
 from ringfence.policy.places import Kind, Place
 
 Space = tuple[IPv4Network, ...]
@@ -66,9 +66,9 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
         return Group(f"{id}-replicas", node_rules.of_replicas(own, space), (cluster.key,))
     user = clusters.compute_of(snapshot, cluster)
     if user is None:
-        return Group(id, node_rules.of_nodes(None, space), (cluster.key,))
+        return Group(id, node_rules.of_nodes(None, endpoints.HTTP_PORT, space), (cluster.key,))
     public = None if clusters.aks(user).internal else places.frontend_address(snapshot, user)
-    return Group(id, node_rules.of_nodes(public, space), (cluster.key, user.key))
+    return Group(id, node_rules.of_nodes(public, endpoints.port(user), space), (cluster.key, user.key))
 
 
 def _closed(snapshot: Snapshot, nic: Resource, place: Place, space: Space) -> Group | None:

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from ringfence.model import compute, containers, errors, ml, network, peering, serving
+from ringfence.model import balancing, compute, containers, errors, ml, network, peering, serving
 from ringfence.model import private_link as private_link_nouns
 from ringfence.model.resource import Allocation, Resource, Snapshot
+from ringfence.policy import balancing as spreading
 from ringfence.policy import clusters, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
@@ -285,6 +286,19 @@ def _reserved(snapshot: Snapshot, pool: Resource) -> list[Allocation]:
     return [a for a in snapshot.allocated(pool.id) if a.purpose.rstrip("0123456789") in nodes]
 
 
+def _of_balancer(desk: _Desk, resource: Resource) -> None:
+    """An address in its subnet for each private frontend."""
+    assert isinstance(resource.properties, balancing.LoadBalancer)
+    for front in resource.properties.frontend_ip_configurations:
+        if front.properties.subnet is None:
+            continue
+        subnet, wanted = desk.snapshot.need(front.properties.subnet.target), front.properties.static_address
+        candidates = usable(_prefix(subnet)) if wanted is None else iter((wanted,))
+        scope = places.address_scope(subnet.id.parent)
+        if not desk.give(spreading.frontend(front.name), scope, candidates):
+            raise _full(subnet) if wanted is None else _allocated(desk, subnet, resource, wanted)
+
+
 _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.VIRTUAL_NETWORK: _of_network,
     network.SUBNET: _of_subnet,
@@ -292,6 +306,8 @@ _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.LOCATION: _of_location,
     compute.MANAGED_CLUSTER: _of_cluster,
     compute.AGENT_POOL: _of_pool,
+    balancing.PUBLIC_ADDRESS: lambda desk, _: _public(desk, spreading.ADDRESS),
+    balancing.BALANCER: _of_balancer,
     containers.CONTAINER_GROUP: _of_container_group,
     peering.PEERING: _of_peering,
     private_link_nouns.PRIVATE_ENDPOINT: _of_link,

@@ -12,7 +12,7 @@ from ringfence.desired.network import owners
 from ringfence.desired.state import Balancer, ServiceAddress, ServiceMap, Target
 from ringfence.model import serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, names, places
+from ringfence.policy import clusters, endpoints, names, places
 from ringfence.policy.places import Place
 
 
@@ -48,7 +48,7 @@ def _services(snapshot: Snapshot, cluster: Resource) -> tuple[str, tuple[Service
     router = snapshot.value(user.key, places.ROUTER_POD) if user is not None else None
     if user is not None and router is not None:
         addresses = [snapshot.value(key, places.CLUSTER_IP) for key in (user.key, *_service_keys(snapshot, user))]
-        found += [_service(address, "tcp", places.ROUTER_PORT, router) for address in addresses if address is not None]
+        found += [_service(address, "tcp", endpoints.port(user), router) for address in addresses if address is not None]
     return properties.service_cidr, tuple(sorted(found, key=lambda s: (s.address, s.protocol, s.port)))
 
 
@@ -66,13 +66,13 @@ def balancers(snapshot: Snapshot) -> Iterator[Balancer]:
         user = snapshot.need(frontend.owner)
         concerned = {user.key, *_service_keys(snapshot, user)}
         yield Balancer(
-            key=keys.balancer(user.key, public=frontend.public, port=places.ROUTER_PORT),
+            key=keys.balancer(user.key, public=frontend.public, port=frontend.port),
             owners=tuple(sorted(concerned)),
             network=keys.network(frontend.vnet.key),
             address=frontend.address,
-            port=places.ROUTER_PORT,
+            port=frontend.port,
             public=frontend.public,
             floating=True,
-            targets=tuple(Target(address=address, port=places.ROUTER_PORT) for address in frontend.targets),
-            probe_port=places.ROUTER_PORT,
+            targets=tuple(Target(address=address, port=frontend.port) for address in frontend.targets),
+            probe_port=frontend.port,
         )

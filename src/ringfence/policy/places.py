@@ -14,7 +14,7 @@ from enum import Enum
 from ringfence.model import compute, ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import clusters, container_groups
+from ringfence.policy import clusters, container_groups, endpoints
 
 ADDRESS = "address"
 INDEX = "index"
@@ -25,8 +25,6 @@ PUBLIC_FRONTEND = "frontend-public"
 API_SERVER = "api-server"
 CLUSTER_IP = "cluster-ip"
 
-#: Where the inference router listens, and where every frontend of a cluster does.
-ROUTER_PORT = 80
 #: Where a scoring process listens.
 SCORING_PORT = 5001
 
@@ -107,14 +105,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontend:
-    """A load balancer's address. owner: the compute's key; cluster: the managed cluster's.
+    """A load balancer's address and port. owner: the compute's key; cluster: the managed cluster's.
 
-    subnet: of the cluster's nodes. targets: addresses, on ROUTER_PORT.
+    subnet: of the cluster's nodes. targets: addresses, on the same port.
     """
 
     owner: str
     cluster: str
     address: str
+    port: int
     public: bool
     subnet: ResourceId
     targets: tuple[str, ...]
@@ -148,7 +147,15 @@ def frontends(snapshot: Snapshot) -> tuple[Frontend, ...]:
         if address is not None and _stands(snapshot, subnet):
             public = not clusters.aks(owner).internal
             found.append(
-                Frontend(owner=owner.key, cluster=cluster.key, address=address, public=public, subnet=subnet, targets=(target,))
+                Frontend(
+                    owner=owner.key,
+                    cluster=cluster.key,
+                    address=address,
+                    port=endpoints.port(owner),
+                    public=public,
+                    subnet=subnet,
+                    targets=(target,),
+                )
             )
     return tuple(found)
 

@@ -15,6 +15,7 @@ from ringfence.policy import clusters, companions, sizes
 from ringfence.policy.admission import clusters as cluster_rules
 from ringfence.policy.admission import ml as ml_rules
 from ringfence.policy.admission import pools as pool_rules
+from ringfence.policy.admission import tls
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _BASE = "properties.properties"
@@ -161,19 +162,12 @@ def services_still_fit(case: Case) -> Iterator[Finding]:
         yield from ml_rules.services_fit(case.snapshot, case.new, f"{_BASE}.agentCount")
 
 
-def endpoint_is_enforceable(case: Case) -> Iterator[Finding]:
-    """TLS on scoring endpoints has nothing behind it yet."""
-    ssl = aks(case).ssl_configuration
-    if ssl is not None and ssl.status is not ml.SslStatus.DISABLED:
-        yield unsupported("TLS on scoring endpoints", f"{_BASE}.sslConfiguration.status", "Use the status Disabled.")
-
-
-SHAPE = (kind_is_aks, networking_is_all_or_nothing, subnet_id_is_an_id, ranges_are_well_formed)
+SHAPE = (kind_is_aks, networking_is_all_or_nothing, subnet_id_is_an_id, ranges_are_well_formed, *tls.SHAPE)
 RULES = (
     its_cluster_is_allowed,
     balancer_subnet_takes_frontends,
     size_fits_the_purpose,
     plan_stays,
     services_still_fit,
-    endpoint_is_enforceable,
+    *tls.RULES,
 )

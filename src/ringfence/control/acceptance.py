@@ -17,7 +17,7 @@ from ringfence.desired import alloc
 from ringfence.model import catalog, errors
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot, region_of
-from ringfence.policy import admission
+from ringfence.policy import admission, cluster_access
 from ringfence.policy.companions import companions
 from ringfence.policy.private_companions import accompanied
 
@@ -77,7 +77,7 @@ def decide(snapshot: Snapshot, request: Request, moment: Moment) -> Decision:
     made = _companions(snapshot, after, (main, *children), moment)
     after = after.changed(made)
     warnings = _admitted(snapshot, after, [main, *children], gone)
-    allocations = alloc.plan_all(after, [*made, main, *children])
+    allocations = alloc.plan_all(after, [*made, main, *children, *cluster_access.unblocked(after, main)])
     parent = parent_touched(snapshot, main.id, moment)
     touched = () if parent is None else (parent,)
     return Decision(

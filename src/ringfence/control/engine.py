@@ -138,8 +138,10 @@ class Engine:
         stored = self.snapshot().get(decision.resource.key) or decision.resource
         return Accepted(stored, operation, decision.created, decision.warnings)
 
-    def delete(self, id: ResourceId, *, if_match: str | None = None) -> Operation | None:
+    def delete(self, id: ResourceId, *, if_match: str | None = None, spare: str | None = None) -> Operation | None:
         """Begin to delete a resource with all below it and all it manages. None: there is none.
+
+        spare: a lower-case type; what the resource manages of it stays, and is nobody's from then on.
 
         Deleting what is being deleted already answers with the operation that does it. Raises errors.Problem.
         """
@@ -150,9 +152,10 @@ class Engine:
             if root.state is ProvisioningState.DELETING:
                 return change.deleting(root)
             acceptance.check_etag(root, if_match)
-            found = removal.decide(change.before, root)
+            spared = removal.spared(change.before, root, spare)
+            found = removal.decide(change.before.changed(spared), root)
             parent = acceptance.parent_touched(change.before, root.id, acceptance.Moment(self.clock(), self.new_id))
-            touched = () if parent is None else (parent,)
+            touched = spared if parent is None else (*spared, parent)
             change.become(found.snapshot.changed(touched), found.resources + touched, ())
             operation = change.begin(self._operation(root, Kind.DELETE), frozenset(r.key for r in found.resources))
         self._reconciler.wake()

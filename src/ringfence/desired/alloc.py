@@ -16,7 +16,7 @@ from ringfence.model import balancing, compute, containers, errors, ml, network,
 from ringfence.model import private_link as private_link_nouns
 from ringfence.model.resource import Allocation, Resource, Snapshot
 from ringfence.policy import balancing as spreading
-from ringfence.policy import clusters, container_groups, peerings, places, private_link, tags
+from ringfence.policy import cluster_access, clusters, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
 SURGE = 1
@@ -248,6 +248,8 @@ def _frontend(desk: _Desk, owner: Resource, cluster: Resource) -> None:
         _public(desk, places.PUBLIC_FRONTEND)
         return
     subnet = desk.snapshot.need(clusters.balancer_subnet(desk.snapshot, owner, cluster))
+    if not desk.has(places.internal_frontend(subnet.id)) and not cluster_access.may_join(desk.snapshot, cluster, subnet.id):
+        return  # the compute waits for its cluster's identity to be let in, and has no address until then
     if not desk.give(places.internal_frontend(subnet.id), places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
         raise _full(subnet)
 

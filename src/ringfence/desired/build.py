@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ringfence.desired import balancing, compute, dns, ml, network
-from ringfence.desired.state import AnyItem, State
+from ringfence.desired.state import AnyItem, Refusal, State
 from ringfence.model.resource import Snapshot
-from ringfence.policy import places
+from ringfence.policy import cluster_access, places
 
 
 def build(snapshot: Snapshot) -> State:
@@ -21,4 +21,5 @@ def build(snapshot: Snapshot) -> State:
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
     ]
-    return State.of(found)
+    refused = {key: Refusal(why.code, why.message) for key, why in cluster_access.refusals(snapshot).items()}
+    return State.of(found, refused)

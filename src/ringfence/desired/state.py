@@ -338,19 +338,29 @@ AnyItem = Network | Endpoint | ServiceMap | Filter | Balancer | View | Environme
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something that a resource asks for is not there: Azure's code and words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """Everything that shall exist, by key."""
+    """Everything that shall exist, by key; and what cannot."""
 
     items: Mapping[Key, AnyItem] = field(default_factory=dict)
+    #: By the resource that asked: what cannot be, until somebody is given a right.
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: Iterable[AnyItem]) -> State:
+    def of(cls, items: Iterable[AnyItem], refused: Mapping[str, Refusal] | None = None) -> State:
         """Raises ValueError on a key given twice with different content."""
         by_key: dict[Key, AnyItem] = {}
         for item in items:
             if by_key.setdefault(item.key, item) != item:
                 raise ValueError(f"two different items share the key {item.key}")
-        return cls(by_key)
+        return cls(by_key, dict(refused or {}))
 
     def __iter__(self) -> Iterator[AnyItem]:
         return iter(self.items.values())

@@ -200,8 +200,8 @@ def kubenet_has_its_subnet_alone(case: Case) -> Iterator[Finding]:
         theirs = {clusters.subnet_of(case.snapshot, pool) for pool in clusters.pools_of(case.snapshot, other)}
         if other.key != case.new.key and mine & theirs:
             yield invalid(
-                f"The subnet {next(iter(mine & theirs))} is used by the cluster '{other.id.name}'; with kubenet a subnet holds one "
-                "cluster. Use another subnet.",
+                f"The subnet {next(iter(mine & theirs))} is used by the cluster '{other.id.name}'; with kubenet a subnet holds "
+                "one cluster. Use another subnet.",
                 POOLS,
             )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ringfence.model import (
     access,
     balancing,
+    compute,
     deployment,
     errors,
     group,

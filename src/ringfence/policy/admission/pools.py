@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ringfence.model import compute, errors, network
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import clusters, places, sizes
+from ringfence.policy import cluster_access, clusters, places, sizes
 from ringfence.policy.admission import cluster_features, ml
 from ringfence.policy.admission import clusters as cluster_rules
 from ringfence.policy.admission.case import Case, Finding
@@ -84,6 +84,17 @@ def count_is_in_range(case: Case) -> Iterator[Finding]:
         yield _invalid(f"The node count is {asked(case).count}; it is from {least} to {MOST_NODES}.", "properties.count")
 
 
+def identity_may_grow(case: Case) -> Iterator[Finding]:
+    """More nodes in a network that is not the cluster's own: its identity needs a role there (the seed document)."""
+    cluster = case.snapshot.get(case.new.id.parent)
+    if cluster is None or (case.new.created_at == cluster.created_at and case.old is None):
+        return
+    before = 0 if case.old is None else clusters.pool(case.old).count
+    subnet = clusters.subnet_of(case.snapshot, case.new)
+    if asked(case).count > before and not cluster_access.may_join(case.snapshot, cluster, subnet):
+        yield cluster_access.growth_refusal(case.snapshot, cluster, case.new.id.name, subnet)
+
+
 def pods_are_in_range(case: Case) -> Iterator[Finding]:
     """maxPods: 10 to 250, and the pool has room for thirty pods in all (RULES.md section 4.2)."""
     pods, count = asked(case).max_pods, asked(case).count
@@ -148,8 +159,8 @@ def may_go(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Problem]:
     if pods:
         yield errors.Unsupported(
             "NotSupported",
-            f"Ringfence does not move pods: {', '.join(pods[:3])} run on the nodes of '{resource.id.name}'. Delete their services "
-            "or detach the cluster first.",
+            f"Ringfence does not move pods: {', '.join(pods[:3])} run on the nodes of '{resource.id.name}'. Delete their "
+            "services or detach the cluster first.",
             target=str(resource.id),
         )
 
@@ -162,6 +173,7 @@ RULES = (
     size_is_known,
     count_is_in_range,
     pods_are_in_range,
+    identity_may_grow,
     pool_keeps_its_machines,
     kubenet_cluster_still_fits,
     services_still_fit,

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 
 from ringfence.model import compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import container_groups, places, tags
+from ringfence.policy import container_groups, endpoints, places, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -75,6 +75,16 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
             assert isinstance(cluster.properties, compute.ManagedCluster)
             found[cluster.properties.fqdn.lower()] = address
     return found | container_groups.hosts(snapshot)
+
+
+def scoring(snapshot: Snapshot) -> dict[str, str]:
+    """The names that Azure gave to scoring endpoints by a leaf label -> their public addresses. Nobody of ours answers there."""
+    found = {}
+    for owner in places.alive(snapshot, ml.COMPUTE):
+        name, address = endpoints.leaf_name(owner), snapshot.value(owner.key, places.PUBLIC_FRONTEND)
+        if name is not None and address is not None:
+            found[name] = address
+    return found
 
 
 def inside_cluster(snapshot: Snapshot, owner: Resource) -> dict[str, str]:

@@ -114,6 +114,16 @@ def granted(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -
     return tuple(permission for _, permissions in sorted(found.items()) for permission in permissions)
 
 
+def by_scope(snapshot: Snapshot) -> Mapping[str, tuple[Resource, ...]]:
+    """Role assignments by the key of their scope."""
+    found: dict[str, tuple[Resource, ...]] = {}
+    for assignment in snapshot.of_type(authorization.ROLE_ASSIGNMENT):
+        assert isinstance(assignment.properties, authorization.RoleAssignment)
+        place = _upwards(assignment.properties.scope)[-1]
+        found[place] = (*found.get(place, ()), assignment)
+    return found
+
+
 def above(scope: ResourceId | str) -> tuple[str, ...]:
     """The scope and everything above it, in lower case, the widest first; the tenant's root is ""."""
     return _upwards(scope.key if isinstance(scope, ResourceId) else scope)

@@ -14,37 +14,22 @@ _AROUND = """
 _CREDENTIAL = f"{_CLUSTERS}/listClusterUserCredential/action"
 
 
+def _names(text: str) -> list[str]:
+    return text.split()
+
+
 def _within(*names: str) -> str:
     """Data actions below a cluster."""
     return " ".join(f"{_CLUSTERS}/{name}" for line in names for name in line.split())
 
 
 #: What a reader reads and a writer writes, and what both only read.
-_WRITTEN = [
-    "apps/daemonsets",
-    "apps/deployments",
-    "apps/replicasets",
-    "apps/statefulsets",
-    "autoscaling/horizontalpodautoscalers",
-    "batch/cronjobs",
-    "batch/jobs",
-    "configmaps",
-    "endpoints",
-    "extensions/daemonsets",
-    "extensions/deployments",
-    "extensions/ingresses",
-    "extensions/networkpolicies",
-    "extensions/replicasets",
-    "networking.k8s.io/ingresses",
-    "networking.k8s.io/networkpolicies",
-    "persistentvolumeclaims",
-    "pods",
-    "policy/poddisruptionbudgets",
-    "replicationcontrollers",
-    "serviceaccounts",
-    "services",
-    "events",
-]
+_WRITTEN = """
+    apps/daemonsets apps/deployments apps/replicasets apps/statefulsets autoscaling/horizontalpodautoscalers batch/cronjobs
+    batch/jobs configmaps endpoints extensions/daemonsets extensions/deployments extensions/ingresses
+    extensions/networkpolicies extensions/replicasets networking.k8s.io/ingresses networking.k8s.io/networkpolicies
+    persistentvolumeclaims pods policy/poddisruptionbudgets replicationcontrollers serviceaccounts services events
+    """
 _READ = """
     apps/controllerrevisions/read discovery.k8s.io/endpointslices/read events.k8s.io/events/read limitranges/read
     metrics.k8s.io/pods/read metrics.k8s.io/nodes/read namespaces/read resourcequotas/read
@@ -112,7 +97,7 @@ ROLES = (
         "the namespace, which would allow API access as any ServiceAccount in the namespace (a form of privilege escalation). "
         "Applying this role at cluster scope will give access across all namespaces.",
         _AROUND,
-        data=_within(_READ, *(f"{name}/read" for name in _WRITTEN)),
+        data=_within(_READ, *(f"{name}/read" for name in _names(_WRITTEN))),
     ),
     role(
         "a7ffa36f-339b-4b5c-8bdf-e2c188b2c0eb",
@@ -125,7 +110,7 @@ ROLES = (
         data=_within(
             _READ,
             "coordination.k8s.io/leases/read coordination.k8s.io/leases/write coordination.k8s.io/leases/delete secrets/*",
-            *(f"{name}/*" for name in _WRITTEN),
+            *(f"{name}/*" for name in _names(_WRITTEN)),
         ),
     ),
 )

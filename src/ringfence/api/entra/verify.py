@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -16,6 +15,7 @@ from jwt.types import Options
 
 from ringfence.api.entra import tokens
 from ringfence.model import errors
+from ringfence.policy.access import Caller
 
 #: Audiences of Azure Resource Manager, as clients spell them.
 MANAGEMENT = frozenset(
@@ -40,15 +40,6 @@ _UNJUDGED: Options = {
     "verify_sub": False,
     "require": ["aud", "iss", "exp", "nbf", "iat", "tid", "oid", "appid"],
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling."""
-
-    client_id: str
-    object_id: str
-    tenant_id: str
 
 
 class Verifier:
@@ -79,7 +70,7 @@ class Verifier:
         client_id, object_id = claims["appid"], claims["oid"]
         if not isinstance(client_id, str) or not isinstance(object_id, str):
             raise _invalid()
-        return Caller(client_id, object_id, self._tenant)
+        return Caller(object_id=object_id, client_id=client_id, tenant_id=self._tenant)
 
     def _signed(self, token: str) -> Mapping[str, object]:
         try:

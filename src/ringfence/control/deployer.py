@@ -165,9 +165,7 @@ class Deployer:
             raise errors.Invalid("InvalidTemplate", "The resources that are left wait for one another through 'reference'.")
         return result
 
-    def _begin(
-        self, step: Step, id: ResourceId, body: Mapping[str, JsonValue], reader: Reader, caller: Caller | None
-    ) -> Step:
+    def _begin(self, step: Step, id: ResourceId, body: Mapping[str, JsonValue], reader: Reader, caller: Caller | None) -> Step:
         now = self._clock().isoformat()
         try:
             request = reader.read(self._ledger.snapshot(), id, body)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ringfence.model import ml, serving
+from ringfence.model.authorization import RoleAssignment, RoleDefinition
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import access, links
@@ -35,7 +36,12 @@ def action(type: str, verb: str) -> str:
 
 def service_action(compute_type: str, verb: str) -> str:
     """Of a web service, whose operations are named after where it runs. compute_type: AKS or ACI."""
-    return f"{_WORKSPACE}/services/{'aci' if compute_type.lower() == 'aci' else 'aks'}/{verb}"
+    return f"{_WORKSPACE}/services/{runs_on(compute_type)}/{verb}"
+
+
+def runs_on(compute_type: str) -> str:
+    """The segment in names of operations on services."""
+    return "aci" if compute_type.lower() == "aci" else "aks"
 
 
 def action_on(resource: Resource, verb: str) -> str:
@@ -47,13 +53,30 @@ def action_on(resource: Resource, verb: str) -> str:
 
 def require_write(snapshot: Snapshot, caller: Caller, resource: Resource) -> None:
     """Raises Forbidden (`AuthorizationFailed`). Children in the body of their parent are the parent's write, as in Azure."""
-    access.require(snapshot, caller, action_on(resource, WRITE), resource.id)
+    for scope in _scopes(resource):
+        access.require(snapshot, caller, action_on(resource, WRITE), scope)
 
 
 def require_delete(snapshot: Snapshot, caller: Caller, id: ResourceId) -> None:
     """Raises Forbidden (`AuthorizationFailed`), whether or not there is such a resource. What is below goes with it."""
     found = snapshot.get(id)
-    access.require(snapshot, caller, action(id.type, DELETE) if found is None else action_on(found, DELETE), id)
+    if found is None:
+        access.require(snapshot, caller, action(id.type, DELETE), id)
+        return
+    for scope in _scopes(found):
+        access.require(snapshot, caller, action_on(found, DELETE), scope)
+
+
+def _scopes(resource: Resource) -> tuple[ResourceId | str, ...]:
+    """Where the right to write a resource is needed: where it lies; for roles, wherever they are or can be assigned."""
+    match resource.properties:
+        case RoleAssignment() as assignment:
+            at = assignment.scope.rstrip("/")
+            return (f"{at}/providers/Microsoft.Authorization/roleAssignments/{resource.id.name}",)
+        case RoleDefinition() as definition:
+            return definition.assignable_scopes
+        case _:
+            return (resource.id,)
 
 
 def require_links(before: Snapshot, after: Snapshot, caller: Caller, main: Resource, children: Iterable[Resource]) -> None:

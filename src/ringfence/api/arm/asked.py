@@ -28,6 +28,9 @@ RETRY_AFTER = "1"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+(\.\d+)?)?", re.ASCII)
 
 
+_NOBODY = Caller(object_id="", client_id="")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """method: HEAD counts as GET with the body left out. query: names in lower case. path: decoded. body: raw.
@@ -40,7 +43,7 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
-    caller: Caller = Caller(object_id="", client_id="")
+    caller: Caller = _NOBODY
 
     @property
     def version(self) -> str:

@@ -43,7 +43,7 @@ _UNJUDGED: Options = {
 
 
 class Verifier:
-    """Checks tokens of one tenant for one set of audiences."""
+    """Checks tokens of one tenant for one set of audiences. groups: those that a principal is in, by object id."""
 
     def __init__(
         self,
@@ -51,15 +51,17 @@ class Verifier:
         tenant: str,
         clock: Callable[[], dt.datetime],
         audiences: frozenset[str] = MANAGEMENT,
+        groups: Callable[[str], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
         self._key = key
         self._tenant = tenant
         self._clock = clock
         self._audiences = audiences
+        self._groups = groups
 
     def accepting(self, audiences: frozenset[str]) -> Verifier:
         """The same checks for another service's audiences."""
-        return Verifier(self._key, self._tenant, self._clock, audiences)
+        return Verifier(self._key, self._tenant, self._clock, audiences, self._groups)
 
     def verify(self, authorization: str | None) -> Caller:
         """The caller behind an `Authorization` header. Raises errors.Unauthenticated with Azure's code."""
@@ -70,7 +72,14 @@ class Verifier:
         client_id, object_id = claims["appid"], claims["oid"]
         if not isinstance(client_id, str) or not isinstance(object_id, str):
             raise _invalid()
-        return Caller(object_id=object_id, client_id=client_id, tenant_id=self._tenant)
+        name = claims.get("upn")
+        return Caller(
+            object_id=object_id,
+            client_id=client_id,
+            name=name if isinstance(name, str) else "",
+            groups=self._groups(object_id),
+            tenant_id=self._tenant,
+        )
 
     def _signed(self, token: str) -> Mapping[str, object]:
         try:

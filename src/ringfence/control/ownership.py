@@ -1,4 +1,4 @@
-"""The administrator's rights: Owner of everything, from the first start on.
+"""Ownership of the sandbox: the administrator may do everything, from the first start on.
 
 One role assignment at the tenant's root, written when there is none; state folders from before
 role assignments get it when they are opened. Rights of everybody else are assigned by requests.

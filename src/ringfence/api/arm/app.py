@@ -20,6 +20,7 @@ from ringfence.api.arm import asked as answers
 from ringfence.api.arm import directory, metadata, paths, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.authorization import Authorization
+from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
@@ -27,7 +28,7 @@ from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
 from ringfence.api.arm.registry import spelled
 from ringfence.control.engine import Engine
-from ringfence.model import deployment, errors
+from ringfence.model import deployment, errors, private_dns
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.policy import access, authority
 from ringfence.policy.access import Caller
@@ -57,7 +58,7 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription) -> None:
+    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -66,6 +67,7 @@ class Arm:
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
         self._authorization = Authorization(engine, subscription)
+        self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -113,6 +115,10 @@ class Arm:
             self._own(path.id.subscription)
         if path.about is About.AUTHORIZATION:
             return self._authorization.answer(asked, path)
+        if self._containers.concerns(path):
+            assert path.id is not None
+            self._require(asked, authority.action(path.type, "read" if asked.method == "GET" else "action"), path.id)
+            return self._containers.answer(asked, path)
         if path.about is About.ITEM or (path.about is About.COLLECTION and asked.method == "POST"):
             return self._item(asked, path, version)
         if asked.method not in ("GET", "HEAD"):
@@ -178,6 +184,12 @@ class Arm:
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             self._require(asked, "Microsoft.Resources/deployments/operations/read", path.id)
             return self._deployments.operations(path.id)
+        if path.type.lower().endswith("/privatelinkresources"):
+            self._require(asked, authority.action(path.type, authority.READ), path.id)
+            return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
+        if path.type.lower() == f"{private_dns.ZONE}/all":
+            self._require(asked, authority.action(path.type, authority.READ), path.id)
+            return self._items.record_sets(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(asked, directory.row_of(type, version), path.id)
 
@@ -196,9 +208,9 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription) -> Starlette:
-    """The application for `management.azure.com`."""
-    arm = Arm(engine, verifier, subscription)
+def build(engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None = None) -> Starlette:
+    """The application for `management.azure.com`. issue: tickets of connections into containers."""
+    arm = Arm(engine, verifier, subscription, issue)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ringfence.model import access, registry, serving, storage
 from ringfence.model import authorization as authorization_nouns
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
@@ -23,6 +24,7 @@ from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
     authorization,
+    balancing,
     container,
     containers,
     identities,
@@ -34,6 +36,7 @@ from ringfence.policy.admission import (
     plain,
     private_dns,
     private_link,
+    public_addresses,
     references,
     security,
 )
@@ -53,7 +56,11 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
-    network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
+    network_nouns.INTERFACE: _Rules(
+        (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
+    ),
+    balancing_nouns.PUBLIC_ADDRESS: _Rules(rules=public_addresses.RULES),
+    balancing_nouns.BALANCER: _Rules((*balancing.BALANCER_SHAPE, references.targets_exist), balancing.BALANCER_RULES),
     container_nouns.CONTAINER_GROUP: _Rules(
         (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
     ),

@@ -51,7 +51,7 @@ class Arm:
         self.signer = Signer(key, TENANT, lambda: self.now(), _new_id)
         identities = Identities(self.store, lambda: secrets.token_bytes(16), lambda: self.now())
         self.engine = Engine(self.store, self.driver, clock=lambda: self.now(), new_id=_new_id, identities=identities)
-        verifier = Verifier(key.public_key(), TENANT, lambda: self.now(), groups=identities.groups_of)
+        verifier = Verifier(key.public_key(), TENANT, lambda: self.now(), standing=lambda who, _: identities.groups_of(who))
         subscription = Subscription(SUBSCRIPTION.rpartition("/")[2], TENANT)
         ownership.ensure_owner(self.engine, subscription.id, "object")
         self.client = asking(app.build(self.engine, verifier, subscription), ORIGIN)

@@ -45,7 +45,7 @@ from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
-from ringfence.control import blobs, ownership
+from ringfence.control import blobs, first_owner
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
@@ -136,7 +136,9 @@ def _linux(layout: Layout) -> _Ground:
 
     found = record.load(layout)
     cgroups = found.cgroups if found is not None else ()
-    driver = LinuxDriver(layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups)
+    driver = LinuxDriver(
+        layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
+    )
     driver.prepare()
     return _Ground(
         driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close
@@ -214,7 +216,7 @@ def _account(engine: Engine, name: str) -> str | None:
 def _own(engine: Engine, admin: Admin) -> None:
     """The administrator may do everything: as an application, and as a person."""
     for object_id in (admin.object_id, administrator.person_id(_principal(admin))):
-        ownership.ensure_owner(engine, admin.subscription_id, object_id)
+        first_owner.ensure_owner(engine, admin.subscription_id, object_id)
 
 
 class _Server(uvicorn.Server):

@@ -28,6 +28,11 @@ def test_the_clash_is_refused_with_azures_code(job: Job) -> None:
     assert refusal.startswith("ServiceCidrOverlapExistingSubnetsCidr: ") and "10.0.8.0/24" in refusal
 
 
+def test_an_identity_without_a_role_is_refused_with_azures_code(job: Job) -> None:
+    refusal = job.evidence["facts"]["refusal"]["refusal"]
+    assert "LinkedAuthorizationFailed" in refusal and "subnets/join/action" in refusal and "Network Contributor" in refusal
+
+
 def test_snippets_one_and_three_move_one_cluster(job: Job) -> None:
     public, private = job.evidence["facts"]["snippet1"], job.evidence["facts"]["snippet3"]
     assert (public["state"], public["nodes"], public["load_balancer"]) == ("Succeeded", 3, "PublicIp")

@@ -198,7 +198,8 @@ def grant():
         scope = arm("GET", f"resourceGroups/{network_group}").json()["id"]
         role = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{NETWORK_CONTRIBUTOR}"
         body = {"properties": {"roleDefinitionId": role, "principalId": principal, "principalType": "ServicePrincipal"}}
-        path = f"resourceGroups/{network_group}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid5(uuid.NAMESPACE_URL, scope + principal)}"
+        assignment = uuid.uuid5(uuid.NAMESPACE_URL, scope + principal)
+        path = f"resourceGroups/{network_group}/providers/Microsoft.Authorization/roleAssignments/{assignment}"
         arm("PUT", path, body)
         print("Network Contributor on", scope, "for", principal)
 

@@ -8,12 +8,11 @@ administers the cluster is a linked check (`policy.links`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from ringfence.model import compute, errors, ml
 from ringfence.model.resource import ProvisioningState, Resource
-from ringfence.policy import cluster_access, clusters, places, private_link, tags
-from ringfence.policy.admission.case import Case, Finding, ipv4
+from ringfence.policy import cluster_access, clusters, places, private_link
+from ringfence.policy.admission.case import Case, Finding
 
 _FIELD = "properties.resourceId"
 _BALANCER = "properties.properties.loadBalancerType"
@@ -83,7 +82,7 @@ def region_is_the_workspaces(case: Case) -> Iterator[Finding]:
 
 
 def api_server_can_be_reached(case: Case) -> Iterator[Finding]:
-    """Azure ML does not support private clusters with a public FQDN, and has to be among the authorised ranges."""
+    """Azure ML does not support private clusters with a public FQDN (the seed document, limitations)."""
     cluster = _attaches(case)
     if cluster is None:
         return
@@ -95,19 +94,6 @@ def api_server_can_be_reached(case: Case) -> Iterator[Finding]:
             f"az aks update -n {cluster.id.name} -g {cluster.id.group} --disable-public-fqdn",
             target=_FIELD,
         )
-    ranges = [found for text in access.authorized_ip_ranges or () if (found := ipv4(_network(text))) is not None]
-    plane = IPv4Network(f"{tags.host('AzureMachineLearning', cluster.region)}/32")
-    if ranges and not any(plane.subnet_of(range_) for range_ in ranges):
-        yield errors.Invalid(
-            "ClusterNotReachable",
-            f"The API server of {cluster.id} takes connections from {', '.join(map(str, ranges))} only. Add the addresses of "
-            f"AzureMachineLearning in '{cluster.region}' ({plane}) to its authorised IP ranges.",
-            target=_FIELD,
-        )
-
-
-def _network(text: str) -> str:
-    return text if "/" in text else f"{text}/32"
 
 
 def identity_may_use_the_network(case: Case) -> Iterator[Finding]:

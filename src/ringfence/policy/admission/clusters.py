@@ -14,7 +14,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from ringfence.model import compute, errors, network
 from ringfence.model.resource import Resource
 from ringfence.policy import clusters, companions
-from ringfence.policy.admission import cluster_features
+from ringfence.policy.admission import cluster_features, private_clusters
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4
 
 SERVICE, DNS, BRIDGE = "networkProfile.serviceCIDR", "networkProfile.dnsServiceIP", "networkProfile.dockerBridgeCidr"
@@ -301,6 +301,7 @@ RULES = (
     version_is_served,
     has_a_system_pool,
     plan_stays,
+    *private_clusters.RULES,
     cluster_features.cluster_is_enforceable,
     cluster_features.network_is_enforceable,
 )

@@ -17,13 +17,14 @@ from starlette.routing import Route
 
 from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
-from ringfence.api.arm import directory, metadata, paths, wire
+from ringfence.api.arm import directory, metadata, paths, registries, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.control.engine import Engine
 from ringfence.model import deployment, errors
 from ringfence.model.ids import GROUP_TYPE
@@ -44,7 +45,9 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription) -> None:
+    def __init__(
+        self, engine: Engine, verifier: Verifier, subscription: Subscription, images: RegistryActions | None = None
+    ) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -52,6 +55,7 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._images = images
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -120,11 +124,15 @@ class Arm:
         """POST of something that is no resource: an action on the item before it."""
         assert path.id is not None
         kind, _, action = path.type.rpartition("/")
+        if path.type.lower() == registries.CHECK_NAME:
+            return self._of_registries().check_name(asked)
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
+        if row.type == registries.TYPE:
+            return self._of_registries().act(asked, path.id, action.lower())
         self._engine.get(path.id)
         raise errors.Unsupported(
             "NotSupported",
@@ -159,8 +167,15 @@ class Arm:
             return self._deployments.listed(path.id)
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             return self._deployments.operations(path.id)
+        if path.type.lower() == registries.USAGES:
+            return self._of_registries().usages(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(directory.row_of(type, version), path.id)
+
+    def _of_registries(self) -> RegistryActions:
+        if self._images is None:
+            raise errors.Unsupported("NotSupported", "This control plane keeps no images, so it has no registry to act on.")
+        return self._images
 
     def _own(self, subscription: str) -> None:
         """Raises for every subscription but the one there is."""
@@ -173,9 +188,9 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription) -> Starlette:
-    """The application for `management.azure.com`."""
-    arm = Arm(engine, verifier, subscription)
+def build(engine: Engine, verifier: Verifier, subscription: Subscription, images: RegistryActions | None = None) -> Starlette:
+    """The application for `management.azure.com`. images: None where no registry keeps any."""
+    arm = Arm(engine, verifier, subscription, images)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

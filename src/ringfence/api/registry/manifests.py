@@ -55,7 +55,9 @@ def read(body: bytes, content_type: str) -> Read:
     )
     if media_type in _INDEXES:
         named = [_descriptor(one) for one in _list(value.get("manifests"), "manifests")]
-        return dataclasses.replace(common, manifests=tuple(digest for digest, _, _ in named), size=sum(size for _, size, _ in named))
+        return dataclasses.replace(
+            common, manifests=tuple(digest for digest, _, _ in named), size=sum(size for _, size, _ in named)
+        )
     layers = _list(value.get("blobs" if media_type == OCI_ARTIFACT else "layers", []), "layers")
     named = [*([_descriptor(value.get("config"))] if media_type != OCI_ARTIFACT else []), *map(_descriptor, layers)]
     held = tuple(digest for digest, _, kind in named if not kind.startswith(_FOREIGN))

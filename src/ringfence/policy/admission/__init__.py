@@ -15,7 +15,7 @@ from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy.admission import aks, identities, interfaces, ml, naming, network, plain, references, security
+from ringfence.policy.admission import aks, identities, interfaces, ml, naming, network, plain, references, registries, security
 from ringfence.policy.admission.case import Advice, Case, Rule
 
 
@@ -41,7 +41,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
     serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),
     access.VAULT: _Rules(rules=plain.RULES),
-    registry.REGISTRY: _Rules(rules=plain.RULES),
+    registry.REGISTRY: _Rules(rules=(*registries.RULES, *plain.RULES)),
 }
 
 

@@ -209,7 +209,7 @@ def _companions(before: Snapshot, after: Snapshot, written: Iterable[Resource], 
         for draft in companions(after, resource):
             old = before.get(draft.id)
             if old is None or not _same(old, draft):
-                made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=resource.key))
+                made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=draft.managed_by or resource.key))
     return tuple(made)
 
 

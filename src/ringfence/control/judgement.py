@@ -15,6 +15,8 @@ from ringfence.desired.state import (
     AnyItem,
     Bundle,
     Environment,
+    Image,
+    ImageBuild,
     Key,
     Observed,
     Readiness,
@@ -108,6 +110,10 @@ def _words(item: AnyItem) -> str:
     match item:
         case Environment():
             return "building the environment"
+        case ImageBuild():
+            return "pushing the image"
+        case Image():
+            return "pulling the image"
         case Bundle():
             return "laying out the files"
         case Workload():

@@ -20,6 +20,8 @@ from ringfence.desired.state import (
     Bundle,
     Endpoint,
     Environment,
+    Image,
+    ImageBuild,
     Key,
     Network,
     Observed,
@@ -30,7 +32,7 @@ from ringfence.desired.state import (
 from ringfence.drivers.base import Failure, RuleCount
 
 _T = TypeVar("_T")
-_LIVING = (Environment, Bundle, Workload, Router)
+_LIVING = (Environment, ImageBuild, Image, Bundle, Workload, Router)
 
 
 @dataclass(frozen=True, slots=True)

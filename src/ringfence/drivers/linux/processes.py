@@ -50,7 +50,7 @@ class Status:
 class Supervisor:
     """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group.
 
-    uses: keys of the bundle and the environment that its program runs from.
+    uses: keys of the bundle and the image that its program runs from.
     """
 
     pid: int
@@ -99,7 +99,7 @@ def stamps(item: Workload | Router, group: str) -> dict[str, str]:
     """The environment of a supervisor."""
     marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(item.port), GROUP: group}
     if isinstance(item, Workload):
-        marks[USES] = f"{item.environment} {item.bundle}"
+        marks[USES] = f"{item.image} {item.bundle}"
     return {**marks, "PATH": "/usr/bin:/bin"}
 
 

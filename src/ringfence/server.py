@@ -46,18 +46,19 @@ from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
 from ringfence.api.registry import app as registry
-from ringfence.api.registry.callers import Callers
+from ringfence.api.registry import callers as registry_callers
 from ringfence.api.registry.sign_in import Desk
 from ringfence.api.registry.tokens import Tokens
 from ringfence.control import blobs
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
-from ringfence.control.identities import Identities, Principal
+from ringfence.control.identities import Identities, Principal, administrator
 from ringfence.control.images import Images
+from ringfence.control.publishing import Publisher
 from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
-from ringfence.drivers.base import Driver
+from ringfence.drivers.base import Driver, Registries
 from ringfence.model import errors, storage
 from ringfence.model.resource import Resource
 from ringfence.policy import registries
@@ -85,12 +86,16 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work."""
+    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work.
+
+    serve: hands those who keep images to the driver.
+    """
 
     driver: Driver
     edge: socket.socket
     enforced: bool
     close: Callable[[], None]
+    serve: Callable[[Registries], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +159,15 @@ def _linux(layout: Layout) -> _Ground:
     cgroups = found.cgroups if found is not None else ()
     driver = LinuxDriver(layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups)
     driver.prepare()
-    return _Ground(
-        driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close
-    )
+    edge = _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS))
+    return _Ground(driver, edge, True, driver.close, driver.serve)
 
 
 def _memory() -> _Ground:
     from ringfence.drivers.memory import MemoryDriver
 
     edge = _bound(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP), ("127.0.0.1", 0))
-    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None)
+    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None, lambda _registries: None)
 
 
 def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
@@ -175,27 +179,32 @@ def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
 def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     admin = layout.admin()
     store = Store(layout.folder / "ringfence.db")
-    identities = Identities(store, lambda: secrets.token_bytes(16))
+    identities = Identities(store, lambda: secrets.token_bytes(16), _now)
     _know(identities, admin)
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
     images = Images(store, contents.contents, _now, _new_id)
     contents.sweep(engine.snapshot(), images.sweep(engine.snapshot()))
-    passwords = RegistryPasswords(store, lambda: secrets.token_urlsafe(39))
+    passwords = RegistryPasswords(store, lambda: secrets.token_hex(26))
+    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), admin.tenant_id.lower(), _now, _new_id)
+    publisher = Publisher(images, passwords, engine.snapshot, functools.partial(registry_callers.identity_token, engine, signer))
+    publisher.provide(engine)
+    ground.serve(publisher)
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
     names = hosts.Names(engine.snapshot)
-    azure = hosts.build(names, _apps(layout, admin, engine, _Kept(contents, images, passwords)))
+    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords)))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
-def _apps(layout: Layout, admin: Admin, engine: Engine, kept: _Kept) -> Mapping[str, ASGIApp]:
+def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, kept: _Kept) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
-    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
     verifier = verify.Verifier(signer.public_key, tenant, _now)
     subscription = Subscription(admin.subscription_id.lower(), tenant)
     registry_tokens = Tokens(tokens.load_key(layout.folder / "pki" / "registry.key"), _now, _new_id)
-    desk = Desk(registry_tokens, Callers(verifier, engine.identities.authenticate, engine.snapshot), kept.passwords)
+    desk = Desk(
+        registry_tokens, registry_callers.Callers(verifier, engine.identities.authenticate, engine.snapshot), kept.passwords
+    )
     return {
         hosts.ARM: arm.build(engine, verifier, subscription, RegistryActions(engine, kept.images, kept.passwords)),
         hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
@@ -212,13 +221,8 @@ def _let_in(_registry: Resource, _source: str) -> None:
 
 def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
-    try:
-        identities.authenticate(admin.client_id, admin.client_secret)
-    except errors.Unauthenticated:
-        principal = Principal(
-            client_id=admin.client_id, object_id=admin.object_id, tenant_id=admin.tenant_id, display_name="ringfence-admin"
-        )
-        identities.put(principal, admin.client_secret)
+    principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
+    administrator.ensure(identities, principal, admin.client_secret, _now())
 
 
 def _account(engine: Engine, name: str) -> str | None:

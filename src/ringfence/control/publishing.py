@@ -14,13 +14,15 @@ from pathlib import Path
 
 from ringfence.control import image_layers
 from ringfence.control.blobs import account_of
+from ringfence.control.engine import Engine
 from ringfence.control.images import Images, Manifest, Repository
 from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.desired.images import ADMIN, IDENTITY
 from ringfence.desired.state import Image, ImageBuild, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
+from ringfence.model import serving
 from ringfence.model.resource import Snapshot
-from ringfence.policy import registries
+from ringfence.policy import companions, places, registries
 
 _PATIENCE_S = 0.25
 
@@ -40,6 +42,14 @@ class Publisher:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="images")
         self._orders: dict[Key, tuple[ImageBuild, Future[None]]] = {}
         self._lock = threading.Lock()
+
+    def provide(self, engine: Engine) -> None:
+        """Workspaces of earlier versions get the registry that their services' images need, once, at the start."""
+        snapshot = engine.snapshot()
+        for user in (*places.alive(snapshot, serving.SERVICE), *places.alive(snapshot, serving.ENVIRONMENT_VERSION)):
+            if registries.needs_image(user):
+                for draft in companions.companions(engine.snapshot(), user):
+                    engine.put(draft)
 
     def builds(self) -> Mapping[Key, Observed]:
         with self._lock:

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from ringfence.api.entra.tokens import Signer, Subject
 from ringfence.api.entra.verify import Verifier
-from ringfence.api.registry.sign_in import AUDIENCES
+from ringfence.api.registry.sign_in import AUDIENCE, AUDIENCES
 from ringfence.api.registry.tokens import Holder
+from ringfence.control.engine import Engine
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import access
+from ringfence.policy import access, principals
+
+
+def identity_token(engine: Engine, signer: Signer, object_id: str) -> str | None:
+    """What the instance metadata service gives a host for its managed identity; None where there is no such identity."""
+    known = principals.managed(engine.snapshot())
+    found = next((principal for principal in known if principal.object_id == object_id), None)
+    return None if found is None else signer.issue(Subject(found.client_id, found.object_id), AUDIENCE)
 
 
 class _Principal(Protocol):

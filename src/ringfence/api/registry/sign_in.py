@@ -24,11 +24,12 @@ from ringfence.policy import registries
 
 #: The user name that goes with a token in place of a password.
 NOBODY = "00000000-0000-0000-0000-000000000000"
+AUDIENCE = "https://containerregistry.azure.net"
 #: Audiences of Entra's tokens that a registry exchanges.
 AUDIENCES = frozenset(
     {
-        "https://containerregistry.azure.net",
-        "https://containerregistry.azure.net/",
+        AUDIENCE,
+        f"{AUDIENCE}/",
         "https://management.azure.com",
         "https://management.azure.com/",
         "https://management.core.windows.net",

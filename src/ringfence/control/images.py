@@ -22,14 +22,10 @@ from ringfence.control.content import Content, Contents
 from ringfence.model import errors, registry
 from ringfence.model.resource import Snapshot
 
-_REPOSITORY = (
-    sa.Column("registry", sa.Text, primary_key=True),
-    sa.Column("repository", sa.Text, primary_key=True),
-)
-
 
 def _table(name: str, *columns: sa.Column[Any]) -> sa.Table:
-    return sa.Table(name, store.metadata, *(column.copy() for column in _REPOSITORY), *columns)
+    where = (sa.Column(part, sa.Text, primary_key=True) for part in ("registry", "repository"))
+    return sa.Table(name, store.metadata, *where, *columns)
 
 
 _BLOBS = _table(

@@ -206,7 +206,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
         registry_tokens, registry_callers.Callers(verifier, engine.identities.authenticate, engine.snapshot), kept.passwords
     )
     return {
-        hosts.ARM: arm.build(engine, verifier, subscription, RegistryActions(engine, kept.images, kept.passwords)),
+        hosts.ARM: arm.build(engine, verifier, subscription, images=RegistryActions(engine, kept.images, kept.passwords)),
         hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
         hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
         hosts.BLOB: blob.build(kept.blobs, functools.partial(_account, engine), _now, _new_id),

@@ -26,7 +26,20 @@ def test_creation_goes_from_networks_to_processes_and_removal_the_other_way() ->
     assert kinds([item.key for item in first.put]) == ["net", "nic", "svc", "filter", "lb", "dns", "env", "bundle", "router"]
     assert kinds(list(first.waiting)) == ["build", "img", "pod"]
     last = plan(State(), done(STATE))
-    assert kinds(list(last.drop)) == ["router", "pod", "dns", "lb", "filter", "svc", "nic", "net", "bundle", "img", "build", "env"]
+    assert kinds(list(last.drop)) == [
+        "router",
+        "pod",
+        "dns",
+        "lb",
+        "filter",
+        "svc",
+        "nic",
+        "net",
+        "bundle",
+        "img",
+        "build",
+        "env",
+    ]
 
 
 def test_nothing_changes_what_is_right() -> None:

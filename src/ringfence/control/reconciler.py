@@ -21,6 +21,7 @@ from ringfence.desired.diff import Plan
 from ringfence.desired.state import (
     AnyItem,
     Bundle,
+    Container,
     Environment,
     Image,
     ImageBuild,
@@ -44,7 +45,7 @@ _BACKOFF_S, _LONGEST_BACKOFF_S = 0.2, 10.0
 #: Rounds of one pass: each makes what the one before made possible.
 _MOST_ROUNDS = 12
 #: Items that go on changing after the driver has made them. All others are complete once `apply` returns.
-_LIVING = (Environment, ImageBuild, Image, Bundle, Workload, Router)
+_LIVING = (Environment, ImageBuild, Image, Bundle, Workload, Container, Router)
 
 
 class Ledger(Protocol):

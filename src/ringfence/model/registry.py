@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
+from ringfence.model.firewall import NetworkRules
 from ringfence.model.resource import Properties
 
 REGISTRY = "microsoft.containerregistry/registries"
@@ -32,7 +33,7 @@ class Registry(Properties):
     encryption: JsonValue = None
     endpoint_protocol: str | None = None
     metadata_search: str | None = None
-    network_rule_set: JsonValue = None
+    network_rule_set: NetworkRules | None = None
     network_rule_bypass_options: str | None = None
     network_rule_bypass_allowed_for_tasks: bool | None = None
     policies: JsonValue = None

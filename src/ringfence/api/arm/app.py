@@ -19,6 +19,7 @@ from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm import directory, metadata, paths, registries, wire
 from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
@@ -26,7 +27,7 @@ from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
 from ringfence.api.arm.registries import RegistryActions
 from ringfence.control.engine import Engine
-from ringfence.model import deployment, errors
+from ringfence.model import deployment, errors, private_dns
 from ringfence.model.ids import GROUP_TYPE
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,12 @@ class Arm:
     """The application's one endpoint."""
 
     def __init__(
-        self, engine: Engine, verifier: Verifier, subscription: Subscription, images: RegistryActions | None = None
+        self,
+        engine: Engine,
+        verifier: Verifier,
+        subscription: Subscription,
+        issue: Issue | None,
+        images: RegistryActions | None = None,
     ) -> None:
         self._engine = engine
         self._verifier = verifier
@@ -56,6 +62,7 @@ class Arm:
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
         self._images = images
+        self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -101,6 +108,8 @@ class Arm:
         path = paths.parse(asked.path)
         if path.id is not None:
             self._own(path.id.subscription)
+        if self._containers.concerns(path):
+            return self._containers.answer(asked, path)
         if path.about is About.ITEM or (path.about is About.COLLECTION and asked.method == "POST"):
             return self._item(asked, path, version)
         if asked.method not in ("GET", "HEAD"):
@@ -169,6 +178,10 @@ class Arm:
             return self._deployments.operations(path.id)
         if path.type.lower() == registries.USAGES:
             return self._of_registries().usages(path.id)
+        if path.type.lower().endswith("/privatelinkresources"):
+            return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
+        if path.type.lower() == f"{private_dns.ZONE}/all":
+            return self._items.record_sets(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(directory.row_of(type, version), path.id)
 
@@ -188,9 +201,18 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription, images: RegistryActions | None = None) -> Starlette:
-    """The application for `management.azure.com`. images: None where no registry keeps any."""
-    arm = Arm(engine, verifier, subscription, images)
+def build(
+    engine: Engine,
+    verifier: Verifier,
+    subscription: Subscription,
+    issue: Issue | None = None,
+    images: RegistryActions | None = None,
+) -> Starlette:
+    """The application for `management.azure.com`.
+
+    issue: tickets of connections into containers. images: None where no registry keeps any.
+    """
+    arm = Arm(engine, verifier, subscription, issue, images)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

@@ -38,7 +38,7 @@ def tier_is_known(case: Case) -> Iterator[Finding]:
 
 
 def tier_offers_it(case: Case) -> Iterator[Finding]:
-    """Anonymous pull from Standard on; networks, data endpoints, keys and zones in Premium."""
+    """Anonymous pull from Standard on; closing, data endpoints and zones in Premium. Network rules are in `plain`."""
     asked, named = case.new.properties, tier(case)
     assert isinstance(asked, registry.Registry)
     if not named:
@@ -59,9 +59,6 @@ def tier_offers_it(case: Case) -> Iterator[Finding]:
             "https://aka.ms/acr/private-link.",
             target="properties.publicNetworkAccess",
         )
-    rules = asked.network_rule_set
-    if isinstance(rules, dict) and (str(rules.get("defaultAction", "Allow")).lower() != "allow" or rules.get("ipRules")):
-        yield _premium("Network rules", named, "networkRuleSet")
     if asked.data_endpoint_enabled:
         yield _premium("Dedicated data endpoints", named, "dataEndpointEnabled")
     if (asked.zone_redundancy or "Disabled").lower() == "enabled":

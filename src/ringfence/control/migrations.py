@@ -4,7 +4,8 @@ Each is one transaction together with the new schema number, so that a process t
 in between finds the database before it or after it. A migration speaks SQL of its own
 and never the tables of `store`, which go on changing after it was written. Data that must
 change its meaning (rows of resources) is migrated here too. A new database has the
-present tables from the start and is not migrated.
+present tables from the start and is not migrated; a table that only comes as new needs no
+migration, since `store` makes what is missing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+
+from ringfence.control import ownership
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ _DIRECTORY = (
 
 
 def _keep_images(connection: sa.Connection) -> None:
-    """Schema 2 had registries without images."""
+    """Schema 3 had registries without images."""
     for statement in _IMAGES:
         connection.exec_driver_sql(statement)
 
@@ -107,7 +110,7 @@ _IMAGES = (
 MIGRATIONS = tuple(
     Migration(number, carry_out)
     for number, carry_out in enumerate(
-        (_keep_a_directory, _keep_images),
+        (_keep_a_directory, ownership.move, _keep_images),
         start=1,
     )
 )

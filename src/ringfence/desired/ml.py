@@ -84,17 +84,17 @@ def _shared(snapshot: Snapshot, served: Iterable[_Served]) -> Iterator[AnyItem]:
                 waiting.setdefault(item.key, set()).add(by.key)
 
     for one in served:
-        wanted(one.resource, environment(one.properties), _image(snapshot, one.resource), bundle(snapshot, one.resource))
+        wanted(one.resource, environment(one.properties), image(snapshot, one.resource), bundle(snapshot, one.resource))
     for version in places.alive(snapshot, serving.ENVIRONMENT_VERSION):
         assert isinstance(version.properties, serving.EnvironmentVersion)
         if version.properties.build:
-            wanted(version, _environment(version.properties.definition), _image(snapshot, version))
+            wanted(version, _environment(version.properties.definition), image(snapshot, version))
     for key, item in found.items():
         yield dataclasses.replace(item, owners=tuple(sorted(waiting[key])))
 
 
-def _image(snapshot: Snapshot, resource: Resource) -> ImageBuild | None:
-    """The image of the environment of a service or of a version."""
+def image(snapshot: Snapshot, resource: Resource) -> ImageBuild | None:
+    """The image of the environment of a service or of a version, without owners. None while there is no registry for it."""
     asked = resource.properties
     if isinstance(asked, serving.EnvironmentVersion):
         key = _environment(asked.definition).key
@@ -146,7 +146,7 @@ def _model_files(snapshot: Snapshot, version: Resource) -> list[File]:
 
 def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator[Image | Workload]:
     """Each replica, and the image it runs from as its node has it: replicas take the nodes in turn."""
-    made, files = _image(snapshot, one.resource), bundle(snapshot, one.resource).key
+    made, files = image(snapshot, one.resource), bundle(snapshot, one.resource).key
     if made is None or not nodes:
         return
     needs = one.properties.container_resource_requirements

@@ -1,7 +1,7 @@
 """The contract between thinking and hands: what shall exist, as plain values.
 
 `desired.build` makes a `State` from a snapshot; a driver makes it true and reports
-`Observed` values. This module imports nothing of ours, knows no Azure type and holds
+`Observed` values. It imports nothing of ours but its own parts, knows no Azure type and holds
 no decision: addresses, names and order were chosen before. Keys are stable over
 restarts; two items are the same item if their keys are equal, and unchanged if their
 fingerprints are.
@@ -9,36 +9,23 @@ fingerprints are.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-Key = str
+from ringfence.desired.contents import Bundle as Bundle
+from ringfence.desired.contents import Environment as Environment
+from ringfence.desired.contents import File as File
+from ringfence.desired.contents import Image as Image
+from ringfence.desired.contents import ImageBuild as ImageBuild
+from ringfence.desired.item import Item as Item
+from ringfence.desired.item import Key as Key
 
 #: The key of the network that stands for the internet (the `edge` namespace).
 INTERNET: Key = "net/internet"
 #: The platform address of every VNet: resolver and source of health probes.
 PLATFORM_ADDRESS = "168.63.129.16"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """What every item has. owners: lower-case resource ids whose operations wait for this item."""
-
-    rank: ClassVar[int] = 0
-    key: Key
-    owners: tuple[str, ...] = ()
-    needs: tuple[Key, ...] = ()
-    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits over everything but the owners; equal content, equal fingerprint. Computed once."""
-        if not self._fingerprint:
-            object.__setattr__(self, "_fingerprint", hashlib.sha256(_canonical(self).encode()).hexdigest()[:16])
-        return self._fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,71 +183,6 @@ class View(Item):
     rank: ClassVar[int] = 50
     at: Key
     records: tuple[Record, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment(Item):
-    """A Python environment, built outside the sandbox; key is `env/<content hash>`.
-
-    python: "3.11" style, or "" for any. pip: requirement lines, as given.
-    index_options: `--extra-index-url X`, `--find-links Y` pairs, as given in the specification.
-    ignored: lines that were reported to the client and left out (conda packages without a pip equivalent never are: they fail).
-    """
-
-    rank: ClassVar[int] = 60
-    python: str
-    pip: tuple[str, ...]
-    index_options: tuple[tuple[str, str], ...] = ()
-    apt: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageBuild(Item):
-    """An environment as an image in a registry, made where images are kept; key is `build/<hash>`.
-
-    registry: a login server. It is there once `repository:tag` is.
-    """
-
-    rank: ClassVar[int] = 62
-    environment: Key
-    registry: str
-    repository: str
-    tag: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image(Item):
-    """An image on a host, pulled through the network of `endpoint`; key is `img/<of what runs from it>`.
-
-    The registry is asked anew for every fingerprint. registry: host name. reference: a tag or `sha256:…`.
-    secret: under what name the control plane knows the credentials ("" for none); they are no part of this contract.
-    nonce: changes to have the registry asked again.
-    """
-
-    rank: ClassVar[int] = 63
-    endpoint: Key
-    registry: str
-    repository: str
-    reference: str
-    secret: str = ""
-    nonce: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """One file of a bundle. blob: sha256 of its content in the blob store. unpack: a tar.gz to be unpacked at `path`'s folder."""
-
-    path: str
-    blob: str
-    unpack: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle(Item):
-    """A read-only folder made of stored blobs; key is `bundle/<content hash>`."""
-
-    rank: ClassVar[int] = 61
-    files: tuple[File, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -432,16 +354,3 @@ class Observed:
     code: str = ""
     message: str = ""
     flow: Flow | None = None
-
-
-#: Fields that a fingerprint does not cover.
-_APART = ("owners", "_fingerprint")
-
-
-def _canonical(value: object) -> str:
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = ",".join(f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.name not in _APART)
-        return f"{type(value).__name__}({inner})"
-    if isinstance(value, tuple):
-        return "[" + ",".join(_canonical(v) for v in value) + "]"
-    return repr(value)

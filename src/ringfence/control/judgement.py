@@ -17,6 +17,8 @@ from ringfence.desired.state import (
     Bundle,
     Container,
     Environment,
+    Image,
+    ImageBuild,
     Key,
     Observed,
     Readiness,
@@ -123,6 +125,10 @@ def _words(item: AnyItem) -> str:
     match item:
         case Environment():
             return "building the environment"
+        case ImageBuild():
+            return "pushing the image"
+        case Image():
+            return "pulling the image"
         case Bundle():
             return "laying out the files"
         case Workload() | Container():

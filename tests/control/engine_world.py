@@ -91,7 +91,7 @@ class World:
         self.network()
         self.workspace()
         done = self.put(COMPUTE, clouds.aks(VNET))
-        self.let_in()
+        self.let_in(scope=str(self.id(VNET)))
         return done
 
     def let_in(self, path: str = COMPUTE, scope: str = clouds.SUBSCRIPTION) -> None:

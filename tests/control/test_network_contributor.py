@@ -84,7 +84,7 @@ def test_a_frontend_stays_when_the_role_is_taken_away(world: World) -> None:
     assert world.cluster().status is Status.SUCCEEDED
     assert world.put(COMPUTE, clouds.aks(VNET, **INTERNAL)).status is Status.SUCCEEDED
     (before,) = balancers(world)
-    grant = clouds.contributor(cluster_of(world))
+    grant = clouds.contributor(cluster_of(world), str(world.id(VNET)))
     gone = world.engine.delete(grant.id)
     assert gone is not None and world.ended(gone).status is Status.SUCCEEDED
     # azure-cli-extensions#2988: the address is the same in every document from the start.

@@ -130,9 +130,11 @@ def test_attach_update_and_detach(arm: Arm) -> None:
     assert "myaks" in found["message"]
     error(arm.send("DELETE", CLUSTER), 409, "ClusterInUse")
     error(arm.send("DELETE", COMPUTE, query="underlyingResourceAction=delete"), 400, "DeleteNotSupportedForAttachedCompute")
-    document["properties"]["properties"] |= {"loadBalancerType": "InternalLoadBalancer", "loadBalancerSubnet": "default"}
+    arm.made(f"{VNET}/subnets/frontends", {"properties": {"addressPrefix": "10.1.8.0/24"}})
+    document["properties"]["properties"] |= {"loadBalancerType": "InternalLoadBalancer", "loadBalancerSubnet": "frontends"}
     moved = arm.made(COMPUTE, document)["properties"]["properties"]
-    assert moved["systemServices"][0]["publicIpAddress"].startswith("10.1.")
+    assert moved["systemServices"][0]["publicIpAddress"].startswith("10.1.8.")
+    error(arm.send("DELETE", f"{VNET}/subnets/frontends"), 400, "InUseSubnetCannotBeDeleted")
     assert arm.follow(arm.send("DELETE", COMPUTE, query="underlyingResourceAction=detach"))["status"] == "Succeeded"
     assert arm.get(CLUSTER).json()["properties"]["provisioningState"] == "Succeeded"
     arm.made(f"{WORKSPACE}/computes/again", attachment())

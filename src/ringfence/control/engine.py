@@ -200,6 +200,10 @@ class Engine:
             return parts[0][1]
         return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
 
+    def log(self, key: Key) -> str:
+        """What one workload or router has printed."""
+        return self._driver.logs(key)
+
     def build_log(self, id: ResourceId) -> str:
         """What the build of a service's environment has printed."""
         found = [item.key for item in self.state() if isinstance(item, Environment) and id.key in item.owners]

@@ -5,10 +5,11 @@
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-setup: ## Install Debian packages, .venv and .venv-clients
-	@scripts/setup main clients
+setup: ## Install Debian packages, .venv, .venv-clients and .venv-az
+	@scripts/setup
 
-demo: setup ## Run the main job: a private cluster, a model on it, and the evidence
+demo: ## Run the main job: a private cluster, a model on it, and the evidence
+	@scripts/setup main clients
 	@.venv/bin/ringfence --state "$(CURDIR)/.state/demo" demo --client-python "$(CURDIR)/.venv-clients/bin/python"
 
 test: setup ## Run the tests

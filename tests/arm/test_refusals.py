@@ -59,7 +59,8 @@ BODIES: list[tuple[str, bytes, str]] = [
     ("a tag a number", b'{"location": "eastus2", "tags": {"a": 1}}', "InvalidRequestContent"),
     ("properties a string", b'{"location": "eastus2", "properties": "x"}', "InvalidRequestContent"),
     ("sku a string", b'{"location": "eastus2", "sku": "x"}', "InvalidRequestContent"),
-    ("user identity", b'{"location": "eastus2", "identity": {"type": "UserAssigned"}}', "NotSupported"),
+    ("user identity", b'{"location": "eastus2", "identity": {"type": "UserAssigned"}}', "MissingIdentityIds"),
+    ("identity", b'{"location": "eastus2", "identity": {"type": "Robot"}}', "InvalidRequestContent"),
     ("zones", b'{"location": "eastus2", "zones": ["1"]}', "NotSupported"),
     ("another id", b'{"location": "eastus2", "id": "/subscriptions/a/resourceGroups/b"}', "InvalidRequestContent"),
 ]

@@ -9,7 +9,7 @@ from tests import clouds
 from tests.clouds import aks, rid, vnet_path, ws_path
 
 from ringfence.model import compute, storage
-from ringfence.policy import companions
+from ringfence.policy import companions, principals
 
 COMPUTE = f"{ws_path()}/computes/myaks"
 
@@ -23,7 +23,7 @@ def test_a_compute_brings_a_cluster_and_its_node_group() -> None:
     assert cluster.managed_by == owner.key and cluster.id.group == "mlgroup" and cluster.region == "eastus2"
     assert cluster.properties.node_resource_group == f"MC_mlgroup_{cluster.id.name}_eastus2"
     assert cluster.properties.service_principal_profile.client_id == "msi"
-    assert cluster.identity is not None and cluster.identity["principalId"] == owner.guid("cluster-principal")
+    assert cluster.identity == {"type": "SystemAssigned"} and principals.of(cluster) is not None
     assert (cluster.properties.pool.count, cluster.properties.pool.vm_size) == (4, "Standard_D3_v2")
     assert cluster.properties.pool.vnet_subnet_id == str(rid(vnet_path("mynetwork") + "/subnets/default"))
     assert cluster.properties.fqdn.endswith(".hcp.eastus2.azmk8s.io")

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ringfence.model import access, compute, deployment, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import (
+    access,
+    authorization,
+    compute,
+    deployment,
+    group,
+    identity,
+    ml,
+    monitor,
+    network,
+    registry,
+    serving,
+    storage,
+)
 from ringfence.model.resource import Properties
 
 #: By lower-case resource type.
@@ -20,6 +33,9 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,
+    authorization.ROLE_ASSIGNMENT: authorization.RoleAssignment,
+    authorization.ROLE_DEFINITION: authorization.RoleDefinition,
+    identity.USER_ASSIGNED: identity.UserAssignedIdentity,
     monitor.COMPONENT: monitor.Component,
     monitor.LOG_WORKSPACE: monitor.LogWorkspace,
     registry.REGISTRY: registry.Registry,

@@ -84,8 +84,7 @@ def _of_compute(snapshot: Snapshot, owner: Resource) -> tuple[Resource, ...]:
         made.append(_companion(snapshot, owner, _own_network(owner), vnet))
         made.append(_companion(snapshot, owner, subnet_of(owner), network.Subnet(address_prefix=_OWN_SUBNET)))
     cluster = _companion(snapshot, owner, cluster_id(owner), _cluster(owner))
-    identity = {"type": "SystemAssigned", "principalId": owner.guid("cluster-principal")}
-    made.append(dataclasses.replace(cluster, identity=identity, sku={"name": "Base", "tier": "Free"}))
+    made.append(dataclasses.replace(cluster, identity={"type": "SystemAssigned"}, sku={"name": "Base", "tier": "Free"}))
     return tuple(made)
 
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from ringfence.model import ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions, places
+from ringfence.policy import companions, places, principals
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+_ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,14 @@ class Link:
 
 
 def links(resource: Resource) -> Iterator[Link]:
-    """Every reference of a resource to another, but to its parent."""
+    """Every reference of a resource to another, but to its parent: those of its type, and the identities it acts with."""
+    yield from references(resource)
+    for id in principals.user_assigned(resource):
+        yield Link(id, "identity.userAssignedIdentities", _ASSIGN)
+
+
+def references(resource: Resource) -> Iterator[Link]:
+    """The references that the properties of a resource hold."""
     found = _LINKS.get(resource.type)
     return iter(()) if found is None else found(resource)
 

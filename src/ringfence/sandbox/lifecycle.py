@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ringfence.sandbox import cleaning, client, preflight, record, run, trust
+from ringfence.sandbox import cleaning, client, extensions, preflight, record, run, trust
 from ringfence.sandbox.errors import Busy, CannotIsolate, NotRunning, SandboxError
 from ringfence.sandbox.layout import Layout, ensure_admin
 
@@ -55,6 +55,7 @@ def up(state: Path, *, daemon: Sequence[str] | None = None, tell: Callable[[str]
             tell("identity and trust")
             ensure_admin(layout)
             trust.ensure(layout, dt.datetime.fromtimestamp(time.time(), dt.UTC))
+            extensions.install(layout)
             tell("namespaces")
             _start_broker(layout, daemon or run.module(*DAEMON))
         tell("control plane")

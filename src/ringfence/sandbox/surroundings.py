@@ -39,8 +39,10 @@ _TRUST = (
 )
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 _LOOPBACK = "localhost,127.0.0.1,::1"
-# SSL_CERT_DIR would add other authorities; the profile variables point to real profiles; the last two reach the host's daemons.
-_HIDDEN = {"SSL_CERT_DIR", "AZURE_CONFIG_DIR", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"}
+# SSL_CERT_DIR would add other authorities; the profile variables point to real profiles.
+_FOREIGN = ("SSL_CERT_DIR", "AZURE_EXTENSION_DIR", "AZURE_CLOUD_NAME", "AZUREML_CURRENT_CLOUD", "ARM_CLOUD_METADATA_URL")
+# The last two reach the host's daemons.
+_HIDDEN = {*_FOREIGN, "AZURE_CONFIG_DIR", "DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS"}
 
 
 def inside(variables: Mapping[str, str], location: str) -> dict[str, str]:
@@ -56,7 +58,7 @@ def beside(layout: Layout, location: str, proxy_port: int, secret: str) -> tuple
     both = proxies | {name.upper(): value for name, value in proxies.items()}
     trust = dict.fromkeys(_TRUST, str(layout.trust_bundle))
     profile = {"AZURE_CONFIG_DIR": str(layout.homes[".azure"]), LOCATION: location}
-    return both | trust | profile, ("SSL_CERT_DIR",)
+    return both | trust | profile, _FOREIGN
 
 
 def furnish(layout: Layout, resolver: str, homes: tuple[Path, ...], variables: Mapping[str, str]) -> None:

@@ -124,7 +124,7 @@ class Directory:
         return answers.listing([self._summary(r, expand) for r in found[: int(top)]])
 
     def _summary(self, resource: Resource, expand: set[str]) -> Mapping[str, object]:
-        shown = documents.summary(resource, self._subscription.tenant)
+        shown = documents.summary(self._engine.snapshot(), resource, self._subscription.tenant)
         times = {"createdtime": ("createdTime", resource.created_at), "changedtime": ("changedTime", resource.changed_at)}
         shown |= {name: when.isoformat() for word, (name, when) in times.items() if word in expand}
         if "provisioningstate" in expand:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import deployment_documents, ml, network, plain
-from ringfence.model import access, compute, deployment, errors, monitor, registry, storage
+from ringfence.api.arm import deployment_documents, identity_blocks, ml, network, plain
+from ringfence.model import access, compute, deployment, errors, identity, monitor, registry, storage
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.resource import Resource, Snapshot
@@ -39,15 +39,17 @@ def document(
 ) -> Document:
     """The whole document. tenant: of the subscription; failure: why the last operation on it failed."""
     if resource.type == deployment.DEPLOYMENT:
-        return envelope(resource, tenant) | {"properties": deployment_documents.properties(resource)}
+        return envelope(snapshot, resource, tenant) | {"properties": deployment_documents.properties(resource)}
     shown = resource.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
     added = _ADDED.get(resource.type)
     if added is not None:
         shown |= added(snapshot, resource)
+    if resource.type == identity.USER_ASSIGNED:
+        shown |= identity_blocks.of_user_assigned(resource, tenant)
     shown["provisioningState"] = resource.state.value
     if resource.type == ml_nouns.COMPUTE:
         shown["provisioningErrors"] = ml.provisioning_errors(failure)
-    return envelope(resource, tenant) | {"properties": shown}
+    return envelope(snapshot, resource, tenant) | {"properties": shown}
 
 
 def compute_document(snapshot: Snapshot, resource: Resource, failure: errors.Problem | None = None) -> Document:
@@ -60,19 +62,20 @@ def workspace_document(snapshot: Snapshot, resource: Resource, tenant: str | Non
     return document(snapshot, resource, tenant=tenant)
 
 
-def summary(resource: Resource, tenant: str | None = None) -> Document:
+def summary(snapshot: Snapshot, resource: Resource, tenant: str | None = None) -> Document:
     """What lists of resources of several types show: the envelope without properties and etag."""
-    return {name: value for name, value in envelope(resource, tenant).items() if name != "etag"}
+    return {name: value for name, value in envelope(snapshot, resource, tenant).items() if name != "etag"}
 
 
-def envelope(resource: Resource, tenant: str | None) -> Document:
+def envelope(snapshot: Snapshot, resource: Resource, tenant: str | None) -> Document:
     """Everything but `properties`."""
     found: Document = {"id": str(resource.id), "name": resource.id.name, "type": resource.id.type}
     if resource.location is not None:
         found["location"] = resource.location
     if resource.location is not None or resource.tags:
         found["tags"] = dict(resource.tags)
-    for name, value in (("sku", resource.sku), ("kind", resource.kind), ("identity", _identity(resource, tenant))):
+    identity_block = identity_blocks.shown(snapshot, resource, tenant)
+    for name, value in (("sku", resource.sku), ("kind", resource.kind), ("identity", identity_block)):
         if value is not None:
             found[name] = value
     if resource.type.startswith("microsoft.network/"):
@@ -85,15 +88,3 @@ def envelope(resource: Resource, tenant: str | None) -> Document:
 def etag(resource: Resource) -> str:
     """As it stands in headers and documents."""
     return f'W/"{resource.etag}"'
-
-
-def _identity(resource: Resource, tenant: str | None) -> Document | None:
-    """A system-assigned identity is the resource's own; its principal lives and dies with it."""
-    if resource.identity is None:
-        return None
-    identity = dict(resource.identity)
-    if "systemassigned" in str(identity.get("type", "")).lower().replace(" ", ""):
-        identity = {"principalId": resource.guid("principal"), **identity}
-        if tenant is not None:
-            identity["tenantId"] = tenant
-    return identity

@@ -90,6 +90,11 @@ _ROWS = (
     _network_row("Microsoft.Network/networkInterfaces"),
     Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
+    Row(
+        type="Microsoft.ManagedIdentity/userAssignedIdentities",
+        tags_only=True,
+        versions=("2024-11-30", "2023-01-31", "2022-01-31-preview", "2018-11-30", "2015-08-31-preview"),
+    ),
     Row(type="Microsoft.KeyVault/vaults", versions=("2024-11-01", "2023-07-01", "2019-09-01")),
     Row(type="Microsoft.Insights/components", versions=("2020-02-02", "2015-05-01")),
     Row(type="Microsoft.OperationalInsights/workspaces", versions=("2023-09-01", "2020-08-01")),

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from pydantic import JsonValue, ValidationError
 
+from ringfence.api.arm import identity_blocks
 from ringfence.api.arm.registry import Row
 from ringfence.model import catalog, errors
 from ringfence.model.ids import ResourceId
@@ -191,15 +192,7 @@ def _tags(value: JsonValue) -> dict[str, str]:
 
 
 def _identity(value: JsonValue) -> _Object | None:
-    if value is None:
-        return None
-    identity = _object(value, "identity")
-    kind = identity.get("type")
-    if not isinstance(kind, str) or kind.lower().replace(" ", "") not in ("systemassigned", "none"):
-        raise errors.Unsupported(
-            "NotSupported", "Ringfence serves identities of the types SystemAssigned and None.", target="identity.type"
-        )
-    return None if kind.lower() == "none" else {"type": "SystemAssigned"}
+    return None if value is None else identity_blocks.read(_object(value, "identity"))
 
 
 def _text(value: JsonValue, path: str) -> str | None:

@@ -15,7 +15,7 @@ from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy.admission import aks, interfaces, ml, naming, network, plain, references, security
+from ringfence.policy.admission import aks, identities, interfaces, ml, naming, network, plain, references, security
 from ringfence.policy.admission.case import Advice, Case, Rule
 
 
@@ -51,7 +51,7 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
     mine = _BY_TYPE.get(new.type, _Rules())
     problems: list[Problem] = []
     warnings: list[str] = []
-    for rules in ((*naming.RULES, *mine.shape), mine.rules):
+    for rules in ((*naming.RULES, *identities.RULES, *mine.shape), mine.rules):
         for rule in rules:
             for finding in rule(case):
                 if isinstance(finding, Advice):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, deployment, errors, group, ml, monitor, network, registry, serving, storage
+from ringfence.model import access, deployment, errors, group, identity, ml, monitor, network, registry, serving, storage
 from ringfence.model.resource import region_of
 from ringfence.policy import tags
 from ringfence.policy.admission.case import Case, Finding
@@ -58,6 +58,11 @@ _NAMES: Mapping[str, _Naming] = {
         r"(?!.*--)[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]",
         "VaultNameNotValid",
         "It has 3 to 24 letters, digits and single hyphens, begins with a letter and ends with a letter or digit.",
+    ),
+    identity.USER_ASSIGNED: _naming(
+        r"[A-Za-z0-9][A-Za-z0-9_-]{2,127}",
+        "InvalidResourceName",
+        "It has 3 to 128 letters, digits, '-' and '_', and begins with a letter or digit.",
     ),
     registry.REGISTRY: _naming(r"[A-Za-z0-9]{5,50}", "InvalidResourceName", "It has 5 to 50 letters and digits."),
     monitor.COMPONENT: _naming(

@@ -17,7 +17,7 @@ _SAME_REGION = frozenset({network.VIRTUAL_NETWORK, network.SUBNET, network.SECUR
 
 def targets_exist(case: Case) -> Iterator[Finding]:
     """Every resource that is referred to exists, in the same subscription and region, and stays."""
-    for link in links.links(case.new):
+    for link in links.references(case.new):
         found = case.snapshot.get(link.target)
         if found is None or found.state is ProvisioningState.DELETING:
             yield _missing(case.new, link)

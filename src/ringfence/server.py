@@ -34,12 +34,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 import ringfence
-from ringfence.api import hosts, kubernetes, proxy, tls
+from ringfence.api import hosts, proxy, tls
 from ringfence.api.arm import app as arm
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.blob import app as blob
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
+from ringfence.api.kubernetes import app as kubernetes
+from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
+from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
@@ -173,12 +177,15 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -
     tenant = admin.tenant_id.lower()
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
     verifier = verify.Verifier(signer.public_key, tenant, _now)
+    cluster_keys, ca = Keys.load(layout.folder / "pki" / "clusters.key"), (layout.folder / "pki" / "ca.pem").read_bytes()
+    credentials = Credentials(engine, cluster_keys, ca, tenant)
+    callers = Authenticator(cluster_keys, verifier.accepting(AUDIENCES), _now)
     return {
-        hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant)),
+        hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant), credentials),
         hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
         hosts.ML: ml.build(engine, contents, verifier, tenant),
         hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
-        hosts.KUBERNETES: kubernetes.build(),
+        hosts.KUBERNETES: kubernetes.build(engine, callers, ca.decode(), _now),
     }
 
 

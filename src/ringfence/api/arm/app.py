@@ -19,6 +19,7 @@ from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm import directory, metadata, paths, wire
 from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
@@ -44,7 +45,7 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription) -> None:
+    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, credentials: Credentials) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -52,6 +53,7 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._credentials = credentials
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -125,12 +127,7 @@ class Arm:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
-        self._engine.get(path.id)
-        raise errors.Unsupported(
-            "NotSupported",
-            "Ringfence does not hand out credentials of a cluster in this version: its API server takes none.",
-            target=action,
-        )
+        return self._credentials.answer(asked, path.id, action)
 
     def _read(self, asked: Asked, path: Path, version: str) -> Response:
         match path.about:
@@ -173,9 +170,9 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription) -> Starlette:
+def build(engine: Engine, verifier: Verifier, subscription: Subscription, credentials: Credentials) -> Starlette:
     """The application for `management.azure.com`."""
-    arm = Arm(engine, verifier, subscription)
+    arm = Arm(engine, verifier, subscription, credentials)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

@@ -88,7 +88,12 @@ _ROWS = (
     _network_row("Microsoft.Network/networkSecurityGroups", inline=Inline(*network.INLINE[network.SECURITY_GROUP])),
     _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
     _network_row("Microsoft.Network/networkInterfaces"),
-    Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
+    Row(
+        type="Microsoft.ContainerService/managedClusters",
+        verbs=_READ,
+        versions=("2025-08-01", "2024-09-01", "2024-02-01"),
+        actions=frozenset({"listclusterusercredential", "listclusteradmincredential", "listclustermonitoringusercredential"}),
+    ),
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(
         type="Microsoft.ManagedIdentity/userAssignedIdentities",

@@ -19,9 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from ringfence.api.kubernetes import discovery, requests, reviews, statuses
+from ringfence.api.kubernetes import discovery, protobuf, requests, reviews, statuses
 from ringfence.api.kubernetes.cluster import Cluster, find
 from ringfence.api.kubernetes.identity import Authenticator, User
+from ringfence.api.kubernetes.kinds import Kind
 from ringfence.api.kubernetes.reading import Reader
 from ringfence.api.kubernetes.requests import Asked
 from ringfence.api.kubernetes.rights import Attributes, Decision, decide
@@ -81,7 +82,13 @@ class ApiServer:
         host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
         server = request.scope.get("server")
         engine = self._engine
-        found = find(engine.snapshot(), engine.state(), engine.observed(), host=host.lower().rstrip("."), address=server[0] if server else "")
+        found = find(
+            engine.snapshot(),
+            engine.state(),
+            engine.observed(),
+            host=host.lower().rstrip("."),
+            address=server[0] if server else "",
+        )
         if found is None:
             raise statuses.unknown_path()
         return found
@@ -132,11 +139,11 @@ async def _reviewed(request: Request, cluster: Cluster, user: User, asked: Asked
     def decided(attributes: Attributes) -> Decision:
         return decide(cluster, user, attributes)
 
-    body = await _body(request)
+    body = await _body(request, asked.kind)
     return JSONResponse(await run_in_threadpool(reviews.answer, asked.kind, body, user, decided), 201)
 
 
-async def _body(request: Request) -> Mapping[str, Any]:
+async def _body(request: Request, kind: Kind) -> Mapping[str, Any]:
     """Raises Refusal: 413, 415, 400."""
     taken = bytearray()
     async for chunk in request.stream():
@@ -144,13 +151,13 @@ async def _body(request: Request) -> Mapping[str, Any]:
         if len(taken) > _MOST_BYTES:
             raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {_MOST_BYTES}")
     given = request.headers.get("content-type", "application/json").partition(";")[0].strip()
-    if given != "application/json":
-        message = f"the body of the request was in an unknown format - accepted media types include: application/json; not {given[:80]}"
-        raise Refusal(415, "UnsupportedMediaType", message)
+    if given not in ("application/json", protobuf.MEDIA_TYPE):
+        accepted = f"accepted media types include: application/json, {protobuf.MEDIA_TYPE}"
+        raise Refusal(415, "UnsupportedMediaType", f"the body of the request was in an unknown format - {accepted}")
     try:
-        found = json.loads(bytes(taken) or b"{}")
+        found = protobuf.review(bytes(taken), kind.kind) if given == protobuf.MEDIA_TYPE else json.loads(bytes(taken) or b"{}")
     except (ValueError, RecursionError) as error:
-        raise statuses.invalid("the object provided is unrecognized: it is no JSON") from error
+        raise statuses.invalid("the object provided is unrecognized") from error
     if not isinstance(found, Mapping):
         raise statuses.invalid("the object provided is unrecognized: it is no object")
     return found

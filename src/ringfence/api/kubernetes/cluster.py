@@ -15,9 +15,10 @@ from typing import Any
 from ringfence.desired import keys
 from ringfence.desired.state import AnyItem, Balancer, Key, Observed, Readiness, State, Workload
 from ringfence.model import compute, ml, serving
+from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import companions, names, places
-from ringfence.policy.places import Kind, Place
+from ringfence.policy.places import Frontend, Kind, Place
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Cluster:
         return self.properties.node_resource_group
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names of the API server, in lower case, the one for clients of its network first."""
+        return (self.properties.fqdn.lower(),)
+
+    @property
     def api_address(self) -> str:
         return self.snapshot.value(self.owner.key, places.API_SERVER) or ""
 
@@ -162,7 +168,7 @@ class Cluster:
         return self.seen(keys.cluster_view(self.owner.key))
 
     @cached_property
-    def frontend(self) -> places.Frontend | None:
+    def frontend(self) -> Frontend | None:
         return next((f for f in places.frontends(self.snapshot) if f.cluster == self.owner.key), None)
 
     def frontend_ports(self) -> tuple[tuple[int, bool], ...]:
@@ -195,16 +201,23 @@ def template_hash(seen: Seen) -> str:
     return keys.content(type(item).__name__)
 
 
-def find(snapshot: Snapshot, state: State, observed: Mapping[Key, Observed], *, host: str = "", address: str = "") -> Cluster | None:
-    """The cluster whose API server has this name, or this address; None where there is none."""
+def find(
+    snapshot: Snapshot,
+    state: State,
+    observed: Mapping[Key, Observed],
+    *,
+    id: ResourceId | None = None,
+    host: str = "",
+    address: str = "",
+) -> Cluster | None:
+    """The cluster of this id, or whose API server has this name, or this address; None where there is none."""
     for owner in places.alive(snapshot, ml.COMPUTE):
         resource = names.cluster_of(snapshot, owner)
         if resource is None:
             continue
-        assert isinstance(resource.properties, compute.ManagedCluster)
-        at = snapshot.value(owner.key, places.API_SERVER)
-        if resource.properties.fqdn.lower() == host or (address and at == address):
-            return Cluster(resource, owner, snapshot, state, observed)
+        found = Cluster(resource, owner, snapshot, state, observed)
+        if resource.id == id or host in found.hosts or (address and found.api_address == address):
+            return found
     return None
 
 

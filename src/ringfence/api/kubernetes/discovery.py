@@ -32,7 +32,7 @@ def answer(path: str, accept: str) -> tuple[Document, str] | None:
     match [part for part in path.split("/") if part]:
         case ["api"]:
             aggregated = _aggregated(accept, ("",))
-            plain = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+            plain: Document = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
             return aggregated or (plain, _JSON)
         case ["apis"]:
             aggregated = _aggregated(accept, GROUPS)
@@ -65,9 +65,9 @@ def _resources(group: str, version: str) -> Document:
         entry |= {"shortNames": list(kind.short)} if kind.short else {}
         entry |= {"categories": list(kind.categories)} if kind.categories else {}
         found.append(entry)
-        for name, returns in kind.subresources.items():
+        for name in kind.subresources:
             sub = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
-            found.append({**sub, "kind": returns, "verbs": ["get"]})
+            found.append({**sub, "kind": kind.kind, "verbs": ["get"]})
     shown = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": shown, "resources": found}
 
@@ -96,10 +96,7 @@ def _discovered(kind: Kind) -> Document:
         "shortNames": list(kind.short),
         "categories": list(kind.categories),
     }
-    found["subresources"] = [
-        {"subresource": name, "responseKind": {**_gvk(kind), "kind": returns}, "verbs": ["get"]}
-        for name, returns in kind.subresources.items()
-    ]
+    found["subresources"] = [{"subresource": name, "responseKind": _gvk(kind), "verbs": ["get"]} for name in kind.subresources]
     return found
 
 

@@ -31,10 +31,20 @@ class User:
     extra: dict[str, list[str]] = field(default_factory=dict)
 
 
+class Known(Protocol):
+    """Whom a token of Entra speaks for."""
+
+    @property
+    def object_id(self) -> str: ...
+
+    @property
+    def client_id(self) -> str: ...
+
+
 class Verifier(Protocol):
     """Whether a token of Entra holds."""
 
-    def verify(self, authorization: str | None) -> Caller:
+    def verify(self, authorization: str | None) -> Known:
         """Raises errors.Problem."""
         ...
 
@@ -67,14 +77,22 @@ class Authenticator:
         service_account = self._keys.service_account(cluster.resource, token)
         if service_account is not None:
             namespace = service_account.split(":")[2]
-            groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
-            return User(name=service_account, groups=groups)
+            return User(
+                name=service_account,
+                groups=("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED),
+            )
         if not cluster.entra:
             raise unauthorized()
         try:
-            caller = self._verifier.verify(authorization)
+            found = self._verifier.verify(authorization)
         except errors.Problem as problem:
             raise unauthorized() from problem
+        caller = Caller(
+            object_id=found.object_id,
+            client_id=found.client_id,
+            name=getattr(found, "name", ""),
+            groups=getattr(found, "groups", frozenset()),
+        )
         groups = (*sorted(caller.groups), AUTHENTICATED)
         return User(name=caller.name or caller.object_id, groups=groups, caller=caller, extra={"oid": [caller.object_id]})
 

@@ -106,9 +106,7 @@ class Keys:
         signed = builder.add_extension(_usage(authority=False), critical=True).sign(
             self._key(cluster, "ca"), hashes.SHA256(), ecdsa_deterministic=True
         )
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return Issued(signed.public_bytes(serialization.Encoding.PEM), private)
 
     def holder(self, cluster: Resource, certificate: bytes, now: dt.datetime) -> Account | None:

@@ -19,7 +19,7 @@ class Kind:
     namespaced: bool = True
     short: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
-    subresources: Mapping[str, str] = {}  # noqa: RUF008 - never written
+    subresources: tuple[str, ...] = ()
     reviewed: bool = False
 
     @property
@@ -47,7 +47,7 @@ KINDS = (
     Kind(plural="events", kind="Event", short=("ev",)),
     Kind(plural="namespaces", kind="Namespace", namespaced=False, short=("ns",)),
     Kind(plural="nodes", kind="Node", namespaced=False, short=("no",)),
-    Kind(plural="pods", kind="Pod", short=("po",), categories=_ALL, subresources={"log": "Pod"}),
+    Kind(plural="pods", kind="Pod", short=("po",), categories=_ALL, subresources=("log",)),
     Kind(plural="secrets", kind="Secret"),
     Kind(plural="serviceaccounts", kind="ServiceAccount", short=("sa",)),
     Kind(plural="services", kind="Service", short=("svc",), categories=_ALL),

@@ -29,8 +29,8 @@ def local(cluster: Resource, server: Server, account: Account, keys: Keys) -> st
 
 def entra(cluster: Resource, server: Server, account: Account, tenant: str) -> str:
     """Without a secret: `kubelogin` asks Entra for a token whenever one is needed."""
-    arguments = ("get-token", "--login", "devicecode", "--server-id", SERVER_APP, "--client-id", CLIENT_APP)
-    arguments += ("--tenant-id", tenant, "--environment", "AzurePublicCloud")
+    arguments: tuple[str, ...] = ("get-token", "--login", "devicecode", "--server-id", SERVER_APP, "--client-id", CLIENT_APP)
+    arguments = (*arguments, "--tenant-id", tenant, "--environment", "AzurePublicCloud")
     shown = "".join(f"      - {argument}\n" for argument in arguments)
     user = (
         "    exec:\n"

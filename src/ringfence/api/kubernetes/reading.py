@@ -51,12 +51,12 @@ class Reader:
     def _look(self, cluster: Cluster) -> Look:
         """What there is; found anew only when something was written or seen since."""
         key = f"{cluster.resource.key}|{cluster.resource.guid()}"
-        basis = (cluster.snapshot.version, cluster.state, cluster.observed)
+        basis = (cluster.snapshot, cluster.state, cluster.observed)
         with self._lock:
             if key not in self._histories:
                 self._histories[key] = History(int(self._clock().timestamp() * 1000)), (), None
             history, known, look = self._histories[key]
-            if look is None or len(known) != len(basis) or any(a is not b and a != b for a, b in zip(known, basis, strict=True)):
+            if look is None or any(one is not other for one, other in zip(known, basis, strict=True)):
                 look = history.look(objects.everything(cluster, self._ca))
                 self._histories[key] = history, basis, look
             return look
@@ -104,7 +104,9 @@ class Reader:
             now = self._now(cluster)
             return None if now is None else self._look(now)
 
-        lines = watching.stream(look, functools.partial(self._since, cluster), _version(asked), _test(kind, asked), shape, _lasts(asked))
+        lines = watching.stream(
+            look, functools.partial(self._since, cluster), _version(asked), _test(kind, asked), shape, _lasts(asked)
+        )
         return StreamingResponse(lines, media_type=_JSON)
 
     def _since(self, cluster: Cluster, version: int) -> tuple[Any, ...]:

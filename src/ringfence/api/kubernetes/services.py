@@ -27,13 +27,14 @@ def everything(cluster: Cluster) -> Iterator[Document]:
     yield from _kubernetes(cluster)
     yield from _resolver(cluster)
     yield from _front_end(cluster)
+    routed = _targets(cluster, cluster.router, cluster.router_seen())
     for service, _, _ in cluster.services():
         address = cluster.cluster_ip(service)
         if address is not None:
             name = service.id.name.lower()
             port = (("http", places.ROUTER_PORT, "TCP"),)
             yield _service(service, name, cluster.namespace, address, port, {"azuremlappname": name})
-            yield from _endpoints(service, name, cluster.namespace, port, _targets(cluster, cluster.router, cluster.router_seen()))
+            yield from _endpoints(service, name, cluster.namespace, port, routed)
 
 
 def _kubernetes(cluster: Cluster) -> Iterator[Document]:

@@ -74,7 +74,7 @@ def main(count: int = 100, rules: int = 50) -> None:
             MemoryDriver(time.monotonic),
             clock=lambda: dt.datetime.now(dt.UTC),  # noqa: TID251 - as above
             new_id=lambda: str(uuid.uuid4()),  # noqa: TID251 - as above
-            identities=Identities(store, lambda: b"0" * 16),
+            identities=Identities(store, lambda: b"0" * 16, lambda: dt.datetime.now(dt.UTC)),  # noqa: TID251 - as above
         )
         engine.start()
         engine.put(draft("", {}))

@@ -51,7 +51,7 @@ from ringfence.api.ml import app as ml
 from ringfence.control import blobs
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
-from ringfence.control.identities import Identities, Principal
+from ringfence.control.identities import Identities, Principal, administrator
 from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver
@@ -161,7 +161,7 @@ def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
 def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     admin = layout.admin()
     store = Store(layout.folder / "ringfence.db")
-    identities = Identities(store, lambda: secrets.token_bytes(16))
+    identities = Identities(store, lambda: secrets.token_bytes(16), _now)
     _know(identities, admin)
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
@@ -191,13 +191,8 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -
 
 def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
-    try:
-        identities.authenticate(admin.client_id, admin.client_secret)
-    except errors.Unauthenticated:
-        principal = Principal(
-            client_id=admin.client_id, object_id=admin.object_id, tenant_id=admin.tenant_id, display_name="ringfence-admin"
-        )
-        identities.put(principal, admin.client_secret)
+    principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
+    administrator.ensure(identities, principal, admin.client_secret, _now())
 
 
 def _account(engine: Engine, name: str) -> str | None:

@@ -50,7 +50,7 @@ class Arm:
         self.store = Store(folder / "ringfence.db")
         self.now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)  # noqa: TID251 - a test's clock is the real one
         self.signer = Signer(key, TENANT, lambda: self.now(), _new_id)
-        identities = Identities(self.store, lambda: secrets.token_bytes(16))
+        identities = Identities(self.store, lambda: secrets.token_bytes(16), lambda: self.now())
         self.engine = Engine(self.store, self.driver, clock=lambda: self.now(), new_id=_new_id, identities=identities)
         verifier = Verifier(key.public_key(), TENANT, lambda: self.now())
         subscription = Subscription(SUBSCRIPTION.rpartition("/")[2], TENANT)

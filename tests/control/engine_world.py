@@ -29,18 +29,18 @@ class World:
     """driver survives `restart`, as the kernel does; with `forgetful` it is a new one, as after a crash of the box."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "ringfence.db"
+        self.path = folder / "ringfence.db"
         self.driver = MemoryDriver(time.monotonic)
         self.open()
 
     def open(self) -> None:
-        self.store = Store(self._path)
+        self.store = Store(self.path)
         self.engine = Engine(
             self.store,
             self.driver,
-            clock=lambda: dt.datetime.now(dt.UTC),  # noqa: TID251 - a test's clock is the real one
+            clock=_now,
             new_id=lambda: str(uuid.UUID(bytes=secrets.token_bytes(16))),
-            identities=Identities(self.store, lambda: b"0123456789abcdef"),
+            identities=Identities(self.store, lambda: secrets.token_bytes(16), _now),
         )
 
     def close(self) -> None:
@@ -104,3 +104,7 @@ class World:
             assert (allocation.scope, allocation.value) not in held
             held.add((allocation.scope, allocation.value))
         assert set(self.driver.observe()) == set(self.engine.state().items)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)  # noqa: TID251 - a test's clock is the real one

@@ -19,7 +19,7 @@ from ringfence.control.identities import Principal
 from ringfence.model import errors
 
 TENANT = "11111111-2222-3333-4444-555555555555"
-CLIENT = Principal(client_id="aaaaaaaa-1", object_id="bbbbbbbb-2", tenant_id=TENANT, display_name="admin")
+CLIENT = Principal(client_id="aaaaaaaa-1", object_id="bbbbbbbb-2", display_name="admin")
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 
 

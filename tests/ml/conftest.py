@@ -37,7 +37,7 @@ def plane(tmp_path: Path, key: rsa.RSAPrivateKey, asking: Callable[[ASGIApp, str
     def new_id() -> str:
         return f"00000000-0000-0000-0000-{next(NUMBERS):012x}"
 
-    engine = Engine(store, driver, clock=clock, new_id=new_id, identities=Identities(store, lambda: b"0" * 16))
+    engine = Engine(store, driver, clock=clock, new_id=new_id, identities=Identities(store, lambda: b"0" * 16, clock))
     blobs = Blobs(store, Contents(tmp_path / "blobs", new_id), clock, new_id)
     signer = tokens.Signer(key, TENANT, clock, new_id)
     application = app.build(engine, blobs, Verifier(key.public_key(), TENANT, clock), TENANT)

@@ -43,7 +43,7 @@ from ringfence.api.ml import app as ml_app
 from ringfence.control.blobs import Blobs, account_of
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
-from ringfence.control.identities import Identities, Principal
+from ringfence.control.identities import Identities, Principal, administrator
 from ringfence.control.store import Store
 from ringfence.drivers.memory import MemoryDriver
 from ringfence.model import storage
@@ -103,8 +103,8 @@ def follow_names(engine: Engine, file: Path) -> None:
 
 def serve(folder: Path, secret: str) -> None:
     store = Store(folder / "ringfence.db")
-    identities = Identities(store, lambda: secrets.token_bytes(16))
-    identities.put(Principal(client_id="client", object_id="object", tenant_id=SUBSCRIPTION.tenant, display_name="admin"), secret)
+    identities = Identities(store, lambda: secrets.token_bytes(16), clock)
+    administrator.ensure(identities, Principal(client_id="client", object_id="object", display_name="admin"), secret, clock())
     driver = MemoryDriver(time.monotonic)
     # Long enough for clients to see a service on its way.
     driver.slow_down("pod/", 0.5)

@@ -2,7 +2,8 @@
 
 SQLite in WAL mode behind SQLAlchemy Core. Every write happens in `Store.begin()`, which
 takes the writer's lock at once, so that what was read inside stays true until the commit.
-`resources`, `operations` and `identities` turn rows into values.
+`resources`, `operations` and `identities` turn rows into values; `migrations` brings an
+older database to these tables.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import event
 
-#: Raised whenever a table changes shape. A database of another version is refused, never guessed at.
-SCHEMA = 1
+from ringfence.control import migrations
+
+#: Of the tables below. A change of them, or of what rows mean, is a migration.
+SCHEMA = migrations.SCHEMA
 
 metadata = sa.MetaData()
 
@@ -81,15 +84,56 @@ operation_events = sa.Table(
     sa.Column("text", sa.String, nullable=False),
 )
 
-identities = sa.Table(
-    "identities",
+directory_objects = sa.Table(
+    "directory_objects",
     metadata,
-    sa.Column("client_id", sa.String, primary_key=True),
-    sa.Column("object_id", sa.String, nullable=False, unique=True),
-    sa.Column("tenant_id", sa.String, nullable=False),
-    sa.Column("display_name", sa.String, nullable=False),
+    sa.Column("object_id", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.String, nullable=False),
+    sa.UniqueConstraint("kind", "name"),
+)
+
+credentials = sa.Table(
+    "credentials",
+    metadata,
+    sa.Column("key_id", sa.String, primary_key=True),
+    sa.Column("owner", sa.String, sa.ForeignKey("directory_objects.object_id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("label", sa.String),
+    sa.Column("hint", sa.String, nullable=False),
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("starts_at", sa.String, nullable=False),
+    sa.Column("ends_at", sa.String, nullable=False),
+)
+
+directory_links = sa.Table(
+    "directory_links",
+    metadata,
+    sa.Column("relation", sa.String, primary_key=True),
+    sa.Column("holder", sa.String, sa.ForeignKey("directory_objects.object_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("target", sa.String, primary_key=True, index=True),
+)
+
+directory_roles = sa.Table(
+    "directory_roles",
+    metadata,
+    sa.Column("role", sa.String, primary_key=True),
+    sa.Column("principal", sa.String, sa.ForeignKey("directory_objects.object_id", ondelete="CASCADE"), primary_key=True),
+)
+
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("handle", sa.String, nullable=False, index=True),
+    sa.Column("client_id", sa.String, nullable=False),
+    sa.Column("user_id", sa.String, sa.ForeignKey("directory_objects.object_id", ondelete="CASCADE"), index=True),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("expires_at", sa.String, nullable=False, index=True),
 )
 
 
@@ -115,15 +159,22 @@ class Store:
 
     def _prepare(self) -> None:
         with self.begin() as connection:
-            metadata.create_all(connection)
-            known = connection.execute(sa.select(meta.c.schema)).scalar_one_or_none()
-            if known is None:
+            if not sa.inspect(connection).has_table(meta.name):
+                metadata.create_all(connection)
                 connection.execute(meta.insert().values(id=1, schema=SCHEMA, version=0))
-            elif known != SCHEMA:
-                raise WrongSchema(
-                    f"{self._path} has schema {known}, this version of Ringfence reads schema {SCHEMA}; "
-                    "start with another --state folder, or remove this one with `ringfence down --purge`"
-                )
+        for migration in migrations.MIGRATIONS:
+            with self.begin() as connection:
+                known = connection.execute(sa.select(meta.c.schema)).scalar_one()
+                if known == migration.leads_from:
+                    migration.carry_out(connection)
+                    connection.execute(meta.update().values(schema=migration.leads_from + 1))
+        with self.read() as connection:
+            known = connection.execute(sa.select(meta.c.schema)).scalar_one()
+        if known != SCHEMA:
+            raise WrongSchema(
+                f"{self._path} has schema {known}, this version of Ringfence reads schema {SCHEMA}; "
+                "start with another --state folder, or remove this one with `ringfence down --purge`"
+            )
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:

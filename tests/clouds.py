@@ -16,6 +16,7 @@ from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import admission
 from ringfence.policy.companions import companions
+from ringfence.policy.private_companions import accompanied
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -63,7 +64,7 @@ class Cloud:
         drafts += [resource(f"{path}/{rest}", body, None) for rest, body in (also or {}).items()]
         stored = [self._merged(draft) for draft in drafts]
         after = self.snapshot.changed(stored)
-        made = [companion for one in stored for companion in companions(after, one)]
+        made = [companion for one in stored for companion in (*companions(after, one), *accompanied(after, one))]
         after = after.changed(made)
         warnings: list[str] = []
         for one in stored:

@@ -51,7 +51,6 @@ def test_address_space(prefixes: list[str], code: str) -> None:
         {"enableDdosProtection": True},
         {"flowTimeoutInMinutes": 10},
         {"dhcpOptions": {"dnsServers": ["10.0.0.4"]}},
-        {"virtualNetworkPeerings": [{"name": "p"}]},
         {"encryption": {"enabled": True}},
     ],
 )
@@ -67,7 +66,6 @@ def test_what_a_network_may_say() -> None:
         "flowTimeoutInMinutes": None,
         "privateEndpointVNetPolicies": "Disabled",
         "dhcpOptions": {"dnsServers": []},
-        "virtualNetworkPeerings": [],
     }
     assert seed_cloud().put(vnet_path("new"), network("10.9.0.0/16", **harmless)) == []
 
@@ -90,7 +88,7 @@ def test_a_network_keeps_room_for_its_subnets() -> None:
         ({"addressPrefixes": ["10.1.4.0/24", "10.1.5.0/24"]}, "NotSupported"),
         (subnet("10.1.4.0/24", nsg_path("none")), "InvalidResourceReference"),
         (subnet("10.1.4.0/24", defaultOutboundAccess=False), "NotSupported"),
-        (subnet("10.1.4.0/24", serviceEndpoints=[{"service": "Microsoft.Storage"}]), "NotSupported"),
+        (subnet("10.1.4.0/24", serviceEndpoints=[{"service": "Microsoft.CognitiveServices"}]), "NotSupported"),
         (subnet("10.1.4.0/24", routeTable={"id": str(rid("mygroup/Microsoft.Network/routeTables/r"))}), "NotSupported"),
         (subnet("10.1.4.0/24", privateEndpointNetworkPolicies="Perhaps"), "InvalidRequestFormat"),
     ],
@@ -245,7 +243,8 @@ def test_a_delegated_subnet_takes_nobody_else() -> None:
     inside = _nic({"subnet": {"id": str(rid(f"{VNET}/subnets/aci"))}})
     code = "SubnetWithExternalResourcesCannotBeUsedByOtherResources"
     assert refused(cloud, "mygroup/Microsoft.Network/networkInterfaces/nic", inside).code == code
-    assert refused(cloud, f"{VNET}/subnets/aci/locations/jump", {}, location=None).code == code
+    # A jump host is no resource of Azure's: it shows what a container group there can reach.
+    cloud.put(f"{VNET}/subnets/aci/locations/jump", {}, location=None)
 
 
 @pytest.mark.parametrize(
@@ -280,19 +279,3 @@ def test_names_that_are_host_names_are_taken_once() -> None:
     cloud = seed_cloud()
     cloud.put("mygroup/Microsoft.Storage/storageAccounts/shared", {})
     assert refused(cloud, "mlgroup/Microsoft.Storage/storageAccounts/shared", {}).code == "StorageAccountAlreadyTaken"
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("mygroup/Microsoft.Storage/storageAccounts/closed", {"networkAcls": {"defaultAction": "Deny"}}),
-        ("mygroup/Microsoft.Storage/storageAccounts/closed", {"publicNetworkAccess": "Disabled"}),
-        (
-            "mygroup/Microsoft.KeyVault/vaults/closed",
-            {"networkAcls": {"defaultAction": "Allow", "ipRules": [{"value": "1.2.3.4"}]}},
-        ),
-        (clouds.ws_path("closed"), {"publicNetworkAccess": "Disabled"}),
-    ],
-)
-def test_what_would_close_a_resource_is_refused(path: str, body: dict[str, Any]) -> None:
-    assert isinstance(refused(seed_cloud(), path, body), errors.Unsupported)

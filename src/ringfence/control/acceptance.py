@@ -19,6 +19,7 @@ from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot, region_of
 from ringfence.policy import admission
 from ringfence.policy.companions import companions
+from ringfence.policy.private_companions import accompanied
 
 #: A later operation on these replaces the one before, which ends Canceled (RULES.md section 1); others answer 409.
 _SUPERSEDABLE = "microsoft.network/"
@@ -206,10 +207,10 @@ def _companions(before: Snapshot, after: Snapshot, written: Iterable[Resource], 
     """What has to stand beside, where it does not yet."""
     made: list[Resource] = []
     for resource in written:
-        for draft in companions(after, resource):
+        for draft in (*companions(after, resource), *accompanied(after, resource)):
             old = before.get(draft.id)
             if old is None or not _same(old, draft):
-                made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=resource.key))
+                made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=draft.managed_by or resource.key))
     return tuple(made)
 
 

@@ -31,6 +31,7 @@ def decide(snapshot: Snapshot, root: Resource) -> Removal:
     going = mark(snapshot, [root])
     after = snapshot.changed(going)
     problems = tuple(problem for resource in going for problem in admission.check_delete(after, resource))
+    problems += admission.check_root(snapshot, root)
     if problems and root.id.type == GROUP_TYPE:
         raise wording.deletion_blocked(root.id, problems)
     if problems:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from ringfence.model import compute, errors, ml, network, serving
+from ringfence.model import compute, containers, errors, ml, network, peering, serving
+from ringfence.model import private_link as private_link_nouns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Allocation, Resource, Snapshot
-from ringfence.policy import companions, places, tags
+from ringfence.policy import companions, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
 SURGE = 1
@@ -122,12 +123,30 @@ def _public(desk: _Desk, purpose: str) -> None:
 
 
 def _of_interface(desk: _Desk, nic: Resource) -> None:
+    """An address for each configuration; those that are asked for first."""
     assert isinstance(nic.properties, network.NetworkInterface)
-    wanted = nic.properties.ip_configurations[0].properties.static_address
-    subnet = desk.snapshot.need(nic.properties.subnet)
-    candidates = usable(_prefix(subnet)) if wanted is None else iter((wanted,))
-    if not desk.give(places.ADDRESS, places.address_scope(subnet.id.parent), candidates):
-        raise _full(subnet) if wanted is None else _allocated(desk, subnet, nic, wanted)
+    numbered = enumerate(one.properties.static_address for one in nic.properties.ip_configurations)
+    for number, wanted in sorted(numbered, key=lambda pair: pair[1] is None):
+        subnet = desk.snapshot.need(nic.properties.subnet)
+        candidates = usable(_prefix(subnet)) if wanted is None else iter((wanted,))
+        if not desk.give(places.configuration(number), places.address_scope(subnet.id.parent), candidates):
+            raise _full(subnet) if wanted is None else _allocated(desk, subnet, nic, wanted)
+
+
+def _of_peering(desk: _Desk, side: Resource) -> None:
+    """The two sides of a pair remember each other."""
+    other = peerings.remote_side(desk.snapshot, side)
+    if other is None:
+        return
+    for one, far in ((side, other), (other, side)):
+        desk.owner = one.key
+        desk.give(peerings.met(one), peerings.SCOPE, (peerings.memory(one, far),))
+
+
+def _of_link(desk: _Desk, _: Resource) -> None:
+    """The address under which a service sees what comes through a private endpoint or a subnet's service endpoints."""
+    if not desk.give(private_link.LINK, private_link.LINK_SCOPE, usable(tags.LINKS)):
+        raise errors.Conflict("PrivateEndpointCountLimitReached", f"Every address of {tags.LINKS} is in use.")
 
 
 def _allocated(desk: _Desk, subnet: Resource, nic: Resource, wanted: str) -> errors.Invalid:
@@ -146,7 +165,21 @@ def _of_location(desk: _Desk, location: Resource) -> None:
         raise _full(subnet)
 
 
+def _of_container_group(desk: _Desk, resource: Resource) -> None:
+    """One address for all its containers, and one on the internet where it asked for that."""
+    where = container_groups.subnet_of(desk.snapshot, resource)
+    if where is not None:
+        subnet = desk.snapshot.need(where)
+        if not desk.give(places.ADDRESS, places.address_scope(where.parent), usable(_prefix(subnet))):
+            raise _full(subnet)
+    if container_groups.of(resource).public:
+        _public(desk, container_groups.PUBLIC_ADDRESS)
+
+
 def _of_subnet(desk: _Desk, subnet: Resource) -> None:
+    assert isinstance(subnet.properties, network.Subnet)
+    if subnet.properties.service_endpoints:
+        _of_link(desk, subnet)
     for location in desk.snapshot.children(subnet.id):
         if location.type == network.LOCATION:
             desk.owner = location.key
@@ -237,6 +270,9 @@ _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
     network.LOCATION: _of_location,
+    containers.CONTAINER_GROUP: _of_container_group,
+    peering.PEERING: _of_peering,
+    private_link_nouns.PRIVATE_ENDPOINT: _of_link,
     ml.COMPUTE: _of_compute,
     serving.SERVICE: _of_service,
 }

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
+from ringfence.model.firewall import NetworkRules
 from ringfence.model.resource import Properties
 
 VAULT = "microsoft.keyvault/vaults"
@@ -32,5 +33,5 @@ class Vault(Properties):
     enable_rbac_authorization: bool = False
     enable_soft_delete: bool = True
     soft_delete_retention_in_days: int = 90
-    network_acls: JsonValue = None
+    network_acls: NetworkRules | None = None
     public_network_access: str | None = None

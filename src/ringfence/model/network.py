@@ -23,10 +23,10 @@ SECURITY_GROUP = "microsoft.network/networksecuritygroups"
 SECURITY_RULE = "microsoft.network/networksecuritygroups/securityrules"
 INTERFACE = "microsoft.network/networkinterfaces"
 
-#: Parent type -> (property that shows the children inline, spelled type of the child below it).
-INLINE: Mapping[str, tuple[str, str]] = {
-    VIRTUAL_NETWORK: ("subnets", "subnets"),
-    SECURITY_GROUP: ("securityRules", "securityRules"),
+#: Parent type -> the children that its document shows inline: property, spelled type below it, whether a PUT may leave it out.
+INLINE: Mapping[str, tuple[tuple[str, str, bool], ...]] = {
+    VIRTUAL_NETWORK: (("subnets", "subnets", False), ("virtualNetworkPeerings", "virtualNetworkPeerings", True)),
+    SECURITY_GROUP: (("securityRules", "securityRules", False),),
 }
 
 
@@ -73,7 +73,9 @@ class DhcpOptions(Properties):
 
 
 class VirtualNetwork(Properties):
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"provisioningState", "resourceGuid", "defaultPublicNatGateway", "flowLogs"})
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
+        {"provisioningState", "resourceGuid", "defaultPublicNatGateway", "flowLogs", "virtualNetworkPeerings"}
+    )
 
     address_space: AddressSpace
     dhcp_options: DhcpOptions | None = None
@@ -81,7 +83,6 @@ class VirtualNetwork(Properties):
     enable_vm_protection: bool = False
     flow_timeout_in_minutes: int | None = None
     private_endpoint_v_net_policies: str | None = Field(default=None, alias="privateEndpointVNetPolicies")
-    virtual_network_peerings: tuple[JsonValue, ...] = ()
     ip_allocations: tuple[JsonValue, ...] = ()
     ddos_protection_plan: Reference | None = None
     bgp_communities: JsonValue = None

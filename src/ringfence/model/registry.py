@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
+from ringfence.model.firewall import NetworkRules
 from ringfence.model.resource import Properties
 
 REGISTRY = "microsoft.containerregistry/registries"
@@ -20,7 +21,7 @@ class Registry(Properties):
     anonymous_pull_enabled: bool = False
     data_endpoint_enabled: bool = False
     encryption: JsonValue = None
-    network_rule_set: JsonValue = None
+    network_rule_set: NetworkRules | None = None
     network_rule_bypass_options: str | None = None
     policies: JsonValue = None
     public_network_access: str | None = None

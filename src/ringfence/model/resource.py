@@ -93,7 +93,8 @@ class Properties(BaseModel):
 _NAMES: dict[type[Properties], tuple[Mapping[str, str], frozenset[str]]] = {}
 
 
-def _well_formed(text: str) -> str:
+def reference_text(text: str) -> str:
+    """A field that holds a resource id. Raises pydantic's fault with Azure's code (`LinkedInvalidPropertyId`)."""
     try:
         ResourceId.parse(text)
     except errors.Problem as problem:
@@ -104,7 +105,7 @@ def _well_formed(text: str) -> str:
 class Reference(Properties):
     """`{"id": …}`: another resource. Whether it exists is admission's question."""
 
-    id: Annotated[str, AfterValidator(_well_formed)]
+    id: Annotated[str, AfterValidator(reference_text)]
 
     @property
     def target(self) -> ResourceId:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field, JsonValue
 
+from ringfence.model.firewall import NetworkRules
 from ringfence.model.resource import Properties
 
 STORAGE_ACCOUNT = "microsoft.storage/storageaccounts"
@@ -37,6 +38,6 @@ class StorageAccount(Properties):
     encryption: JsonValue = None
     is_hns_enabled: bool = False
     minimum_tls_version: str | None = None
-    network_acls: JsonValue = None
+    network_acls: NetworkRules | None = None
     public_network_access: str | None = None
     supports_https_traffic_only: bool = True

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ringfence.model import ml, network, serving
+from ringfence.model import containers, ml, network, peering, private_dns, private_link, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions, places, principals
+from ringfence.policy import companions, firewalls, places, principals
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+_JOIN_NETWORK = "Microsoft.Network/virtualNetworks/join/action"
 _ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
+_PEER = "Microsoft.Network/virtualNetworks/peer/action"
+_JOIN_ZONE = "Microsoft.Network/privateDnsZones/join/action"
+_THROUGH_SUBNET = "Microsoft.Network/virtualNetworks/subnets/joinViaServiceEndpoint/action"
+#: azure-docs#96892: the linked action of an endpoint whose connection is to be approved at once.
+_APPROVE = "PrivateEndpointConnectionsApproval/action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +99,85 @@ def _of_model(resource: Resource) -> Iterator[Link]:
         yield Link(resource.id.parent.parent.child("assets", name), "url")
 
 
+def _of_container_group(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, containers.ContainerGroup)
+    for number, subnet in enumerate(resource.properties.subnet_ids):
+        yield Link(subnet.target, f"properties.subnetIds[{number}].id", _JOIN_SUBNET)
+    profile = resource.properties.network_profile
+    if profile is not None:
+        yield Link(profile.target, "properties.networkProfile.id")
+
+
+def _of_network_profile(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, containers.NetworkProfile)
+    for number, subnet in enumerate(resource.properties.subnets):
+        field = (
+            f"properties.containerNetworkInterfaceConfigurations[{number}].properties.ipConfigurations[0].properties.subnet.id"
+        )
+        yield Link(subnet.target, field, _JOIN_SUBNET)
+
+
+def _of_peering(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, peering.Peering)
+    yield Link(resource.properties.remote, "properties.remoteVirtualNetwork.id", _PEER)
+
+
+def _of_endpoint(resource: Resource) -> Iterator[Link]:
+    """By request, the owner of the target decides; otherwise whoever asks has to be allowed to approve."""
+    assert isinstance(resource.properties, private_link.PrivateEndpoint)
+    asked = resource.properties
+    yield Link(asked.subnet.target, "properties.subnet.id", _JOIN_SUBNET)
+    for number, one in enumerate(asked.private_link_service_connections):
+        field = f"properties.privateLinkServiceConnections[{number}].properties.privateLinkServiceId"
+        target = one.properties.target
+        yield Link(target, field, f"{target.type}/{_APPROVE}")
+    for number, one in enumerate(asked.manual_private_link_service_connections):
+        field = f"properties.manualPrivateLinkServiceConnections[{number}].properties.privateLinkServiceId"
+        yield Link(one.properties.target, field)
+
+
+def _of_zone_group(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, private_link.ZoneGroup)
+    for number, one in enumerate(resource.properties.private_dns_zone_configs):
+        field = f"properties.privateDnsZoneConfigs[{number}].properties.privateDnsZoneId"
+        yield Link(one.properties.zone, field, _JOIN_ZONE)
+
+
+def _of_zone_link(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, private_dns.VirtualNetworkLink)
+    yield Link(resource.properties.virtual_network.target, "properties.virtualNetwork.id", _JOIN_NETWORK)
+
+
+def _through_subnets(resource: Resource) -> Iterator[Link]:
+    """The subnets that the firewall of a storage account, a vault or a registry lets in."""
+    for field, subnet in firewalls.subnets(resource):
+        yield Link(subnet, field, _THROUGH_SUBNET)
+
+
 _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
+    peering.PEERING: _of_peering,
+    private_link.PRIVATE_ENDPOINT: _of_endpoint,
+    private_link.ZONE_GROUP: _of_zone_group,
+    private_dns.LINK: _of_zone_link,
+    **dict.fromkeys(firewalls.GUARDED, _through_subnets),
     ml.COMPUTE: _of_compute,
+    containers.CONTAINER_GROUP: _of_container_group,
+    containers.NETWORK_PROFILE: _of_network_profile,
     serving.SERVICE: _of_service,
     serving.MODEL_VERSION: _of_model,
 }
 #: Target type -> the types that may refer to it.
 _USERS: dict[str, tuple[str, ...]] = {
-    network.SUBNET: (network.INTERFACE, ml.COMPUTE),
+    network.SUBNET: (
+        network.INTERFACE,
+        private_link.PRIVATE_ENDPOINT,
+        ml.COMPUTE,
+        containers.CONTAINER_GROUP,
+        containers.NETWORK_PROFILE,
+    ),
+    containers.NETWORK_PROFILE: (containers.CONTAINER_GROUP,),
     network.SECURITY_GROUP: (network.SUBNET, network.INTERFACE),
     ml.COMPUTE: (serving.SERVICE,),
     serving.MODEL_VERSION: (serving.SERVICE,),

@@ -14,7 +14,7 @@ from enum import Enum
 from ringfence.model import ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions
+from ringfence.policy import companions, container_groups
 
 ADDRESS = "address"
 INDEX = "index"
@@ -29,6 +29,11 @@ CLUSTER_IP = "cluster-ip"
 ROUTER_PORT = 80
 #: Where a scoring process listens.
 SCORING_PORT = 5001
+
+
+def configuration(number: int) -> str:
+    """Purpose of the address of an interface's configuration."""
+    return ADDRESS if number == 0 else f"{ADDRESS}-{number}"
 
 
 def location(prefix: str) -> str:
@@ -77,6 +82,7 @@ class Kind(Enum):
     ROUTER = "router"
     RESOLVER = "resolver"
     REPLICA = "replica"
+    CONTAINERS = "containers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,8 @@ def alive(snapshot: Snapshot, type: str) -> tuple[Resource, ...]:
 def places(snapshot: Snapshot) -> tuple[Place, ...]:
     """Every address in use, of resources that are not being deleted, whose network stands."""
     found = [*_interfaces(snapshot), *_locations(snapshot), *_clusters(snapshot), *_replicas(snapshot)]
+    for owner, subnet, address in container_groups.where(snapshot):
+        found.append(Place(kind=Kind.CONTAINERS, owner=owner, subnet=subnet, address=address))
     return tuple(place for place in found if _stands(snapshot, place.subnet))
 
 
@@ -163,9 +171,18 @@ def _aks(compute: Resource) -> ml.Aks:
     return compute.properties.properties
 
 
+def interfaces_of(snapshot: Snapshot, owner: Resource) -> Iterator[Resource]:
+    """The interfaces that came with a private endpoint: addresses of the network, with no machine behind them."""
+    for nic in alive(snapshot, network.INTERFACE):
+        if nic.managed_by == owner.key:
+            yield nic
+
+
 def _interfaces(snapshot: Snapshot) -> Iterator[Place]:
     for owner in alive(snapshot, network.INTERFACE):
         assert isinstance(owner.properties, network.NetworkInterface)
+        if owner.managed_by is not None:
+            continue
         address = snapshot.value(owner.key, ADDRESS)
         if address is not None:
             yield Place(kind=Kind.INTERFACE, owner=owner.key, subnet=owner.properties.subnet, address=address)

@@ -20,6 +20,8 @@ TABLE_VERSION = 1
 AZURE = IPv4Network("198.18.0.0/16")
 CUSTOMERS = IPv4Network("198.19.0.0/17")
 HOSTS = IPv4Network("198.19.128.0/17")
+#: Part of AZURE in which no service listens: who came through a private endpoint or a service endpoint is seen from here.
+LINKS = IPv4Network("198.18.128.0/17")
 #: The location `internet`.
 INTERNET_HOST = IPv4Address("198.19.255.4")
 #: Resolver and source of health probes in every virtual network.
@@ -68,6 +70,19 @@ _REGIONAL: Mapping[str, int] = {
 _WITH_REGION = frozenset(_REGIONAL) - {"AzureMachineLearning", "AzureMonitor"} | {"AzureCloud"}
 #: Tags that lift the exemption of platform addresses; the sandbox's platform addresses cannot be filtered.
 PLATFORM_TAGS = frozenset({"azureplatformdns", "azureplatformimds", "azureplatformlkm"})
+
+#: Lower-case name of a service endpoint -> its spelling and the tag of the service it leads to.
+SERVICE_ENDPOINTS: Mapping[str, tuple[str, str]] = {
+    name.lower(): (name, tag)
+    for name, tag in (
+        ("Microsoft.Storage", "Storage"),
+        ("Microsoft.Storage.Global", "Storage"),
+        ("Microsoft.ContainerRegistry", "AzureContainerRegistry"),
+        ("Microsoft.KeyVault", "AzureKeyVault"),
+        ("Microsoft.Sql", "Sql"),
+        ("Microsoft.AzureActiveDirectory", "AzureActiveDirectory"),
+    )
+}
 
 _SPELLING = {tag.lower(): tag for tag in (*_GLOBAL, *_REGIONAL, *_WITH_REGION, "VirtualNetwork", "AzureLoadBalancer", "Internet")}
 

@@ -19,6 +19,7 @@ from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm import directory, metadata, paths, wire
 from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
@@ -26,7 +27,7 @@ from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
 from ringfence.control.engine import Engine
-from ringfence.model import deployment, errors
+from ringfence.model import deployment, errors, private_dns
 from ringfence.model.ids import GROUP_TYPE
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,14 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        verifier: Verifier,
+        subscription: Subscription,
+        credentials: Credentials,
+        issue: Issue | None,
+    ) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -54,6 +62,7 @@ class Arm:
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
         self._credentials = credentials
+        self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -99,6 +108,8 @@ class Arm:
         path = paths.parse(asked.path)
         if path.id is not None:
             self._own(path.id.subscription)
+        if self._containers.concerns(path):
+            return self._containers.answer(asked, path)
         if path.about is About.ITEM or (path.about is About.COLLECTION and asked.method == "POST"):
             return self._item(asked, path, version)
         if asked.method not in ("GET", "HEAD"):
@@ -156,6 +167,10 @@ class Arm:
             return self._deployments.listed(path.id)
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             return self._deployments.operations(path.id)
+        if path.type.lower().endswith("/privatelinkresources"):
+            return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
+        if path.type.lower() == f"{private_dns.ZONE}/all":
+            return self._items.record_sets(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(directory.row_of(type, version), path.id)
 
@@ -170,9 +185,15 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription, credentials: Credentials) -> Starlette:
-    """The application for `management.azure.com`."""
-    arm = Arm(engine, verifier, subscription, credentials)
+def build(
+    engine: Engine,
+    verifier: Verifier,
+    subscription: Subscription,
+    credentials: Credentials,
+    issue: Issue | None = None,
+) -> Starlette:
+    """The application for `management.azure.com`. issue: tickets of connections into containers."""
+    arm = Arm(engine, verifier, subscription, credentials, issue)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

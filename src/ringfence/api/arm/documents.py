@@ -9,8 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import deployment_documents, identity_blocks, ml, network, plain
-from ringfence.model import access, compute, deployment, errors, identity, monitor, registry, storage
+from ringfence.api.arm import containers, deployment_documents, identity_blocks, ml, network, plain, private
+from ringfence.model import (
+    access,
+    compute,
+    deployment,
+    errors,
+    identity,
+    monitor,
+    peering,
+    private_dns,
+    private_link,
+    registry,
+    storage,
+)
+from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.resource import Resource, Snapshot
@@ -23,6 +36,15 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
+    container_nouns.CONTAINER_GROUP: containers.of_container_group,
+    container_nouns.NETWORK_PROFILE: containers.of_network_profile,
+    peering.PEERING: private.of_peering,
+    private_link.PRIVATE_ENDPOINT: private.of_endpoint,
+    private_link.ZONE_GROUP: private.of_zone_group,
+    **dict.fromkeys(private_link.CONNECTIONS.values(), private.of_connection),
+    private_dns.ZONE: private.of_zone,
+    private_dns.LINK: private.of_zone_link,
+    **dict.fromkeys(private_dns.RECORDS.values(), private.of_record_set),
     compute.MANAGED_CLUSTER: plain.of_managed_cluster,
     storage.STORAGE_ACCOUNT: plain.of_storage_account,
     access.VAULT: plain.of_vault,
@@ -40,10 +62,15 @@ def document(
     """The whole document. tenant: of the subscription; failure: why the last operation on it failed."""
     if resource.type == deployment.DEPLOYMENT:
         return envelope(snapshot, resource, tenant) | {"properties": deployment_documents.properties(resource)}
-    shown = resource.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown = containers.visible(resource.properties).model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown.pop("ringfenceRun", None)
     added = _ADDED.get(resource.type)
+    if private_dns.is_record_set(resource.type):
+        shown = {name: value for name, value in shown.items() if value != []}
     if added is not None:
         shown |= added(snapshot, resource)
+    if resource.type in private_link.CONNECTIONS:
+        shown["privateEndpointConnections"] = private.connections_of(snapshot, resource)
     if resource.type == identity.USER_ASSIGNED:
         shown |= identity_blocks.of_user_assigned(resource, tenant)
     shown["provisioningState"] = resource.state.value

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from ringfence.api.arm import asked as answers
-from ringfence.api.arm import documents, wire
+from ringfence.api.arm import containers, documents, private, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.registry import Row, spelled
 from ringfence.control import acceptance, wording
 from ringfence.control.engine import Engine
 from ringfence.control.operations import Operation, Status
-from ringfence.model import errors
+from ringfence.model import containers as container_nouns
+from ringfence.model import errors, private_dns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
 
@@ -51,6 +52,17 @@ class Items:
         if scope.group is not None:
             self._engine.get(scope.group_id if scope.provider is None else scope)
         found = [r for r in snapshot.of_type(row.type) if r.id.within(scope)]
+        return answers.listing([self._document(r) for r in found])
+
+    def link_resources(self, row: Row, target: ResourceId) -> Response:
+        """The sub-resources that a target takes private endpoints for."""
+        found = self._engine.get(spelled(target))
+        return answers.listing(private.link_resources(self._engine.snapshot(), found))
+
+    def record_sets(self, zone: ResourceId) -> Response:
+        """Every record set of a private zone, of all types."""
+        self._engine.get(spelled(zone))
+        found = [r for r in self._engine.snapshot().children(zone) if private_dns.is_record_set(r.type)]
         return answers.listing([self._document(r) for r in found])
 
     def _get(self, asked: Asked, row: Row, id: ResourceId) -> Response:
@@ -109,7 +121,10 @@ class Items:
             operation = self._engine.latest(resource.id)
             if operation is not None and operation.code:
                 failure = errors.Problem(operation.code, operation.message)
-        return documents.document(self._engine.snapshot(), resource, tenant=self._tenant, failure=failure)
+        shown = documents.document(self._engine.snapshot(), resource, tenant=self._tenant, failure=failure)
+        if resource.type == container_nouns.CONTAINER_GROUP:
+            return containers.with_instances(shown, resource, self._engine.instances(resource.id))
+        return shown
 
     def _same_id(self, given: object, id: ResourceId) -> None:
         """A body that names another resource than its path was meant for somewhere else."""

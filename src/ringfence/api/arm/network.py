@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.model import network
+from ringfence.api.arm import containers, private
+from ringfence.model import network, peering, private_link
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import places
 
@@ -25,10 +26,11 @@ _DEFAULTS = (
 
 def of_virtual_network(snapshot: Snapshot, vnet: Resource) -> Mapping[str, Any]:
     children = [r for r in snapshot.children(vnet.id) if r.type == network.SUBNET]
+    sides = [r for r in snapshot.children(vnet.id) if r.type == peering.PEERING]
     return {
         "resourceGuid": vnet.guid("resource"),
         "subnets": [child(r, of_subnet(snapshot, r)) for r in children],
-        "virtualNetworkPeerings": [],
+        "virtualNetworkPeerings": [child(r, private.of_peering(snapshot, r)) for r in sides],
     }
 
 
@@ -41,6 +43,18 @@ def of_subnet(snapshot: Snapshot, subnet: Resource) -> Mapping[str, Any]:
         "privateLinkServiceNetworkPolicies": asked.private_link_service_network_policies or "Enabled",
         "delegations": [_delegation(subnet, delegation) for delegation in asked.delegations],
     }
+    endpoints = [
+        {"id": str(r.id)}
+        for r in snapshot.of_type(private_link.PRIVATE_ENDPOINT)
+        if isinstance(r.properties, private_link.PrivateEndpoint) and r.properties.subnet.key == subnet.key
+    ]
+    if endpoints:
+        found["privateEndpoints"] = endpoints
+    if asked.service_endpoints:
+        found["serviceEndpoints"] = [
+            {"provisioningState": "Succeeded", "service": one.service, "locations": list(one.locations or ("*",))}
+            for one in asked.service_endpoints
+        ]
     users = [
         f"{nic.id}/ipConfigurations/{one.name}"
         for nic in snapshot.of_type(network.INTERFACE)
@@ -50,6 +64,8 @@ def of_subnet(snapshot: Snapshot, subnet: Resource) -> Mapping[str, Any]:
     ]
     if users:
         found["ipConfigurations"] = [{"id": id} for id in users]
+    if links := containers.association_links(snapshot, subnet):
+        found["serviceAssociationLinks"] = links
     return found
 
 
@@ -118,9 +134,9 @@ def _default(group: Resource, row: tuple[str, str, str, str, str, int, str]) -> 
 def of_interface(snapshot: Snapshot, nic: Resource) -> Mapping[str, Any]:
     assert isinstance(nic.properties, network.NetworkInterface)
     configurations = []
-    for one in nic.properties.ip_configurations:
+    for number, one in enumerate(nic.properties.ip_configurations):
         shown = one.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
-        shown["privateIPAddress"] = snapshot.value(nic.id, places.ADDRESS) or one.properties.private_ip_address
+        shown["privateIPAddress"] = snapshot.value(nic.id, places.configuration(number)) or one.properties.private_ip_address
         configurations.append(
             {
                 "id": f"{nic.id}/ipConfigurations/{one.name}",
@@ -130,7 +146,12 @@ def of_interface(snapshot: Snapshot, nic: Resource) -> Mapping[str, Any]:
                 "properties": {**shown, "provisioningState": nic.state.value},
             }
         )
-    return {"resourceGuid": nic.guid("resource"), "nicType": "Standard", "ipConfigurations": configurations}
+    found: dict[str, Any] = {"resourceGuid": nic.guid("resource"), "nicType": "Standard", "ipConfigurations": configurations}
+    owner = snapshot.get(nic.managed_by) if nic.managed_by else None
+    if owner is not None and owner.type == private_link.PRIVATE_ENDPOINT:
+        found["privateEndpoint"] = {"id": str(owner.id)}
+        private.name_members(snapshot, owner, configurations)
+    return found
 
 
 def child(resource: Resource, added: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -43,6 +43,7 @@ class Path:
 
 _OPERATIONS = frozenset(
     {"operations", "operationstatuses", "operationsstatus", "computeoperationsstatus", "workspaceoperationsstatus"}
+    | {"privatednsoperationstatuses"}
 )
 _RESULTS = frozenset({"operationresults"})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringfence.model import network
+from ringfence.model import network, private_dns
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 
 _ALL = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
@@ -22,10 +22,12 @@ class Inline:
     """Children that a parent's document shows, and that a PUT of the parent replaces.
 
     property: where they stand in the document. kind: their type's segment below the parent.
+    kept: a PUT without the property leaves the children alone, instead of removing them.
     """
 
     property: str
     kind: str
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Row:
     located: bool = True
     always_async: bool = False
     tags_only: bool = False
-    inline: Inline | None = None
+    inline: tuple[Inline, ...] = ()
     versions: tuple[str, ...] = ()
     operations: str = "operationStatuses"
     actions: frozenset[str] = frozenset()
@@ -58,21 +60,41 @@ class Row:
 
 
 _NETWORK = ("2024-07-01", "2024-05-01", "2024-01-01", "2023-11-01", "2023-09-01", "2022-05-01", "2022-01-01")
+_DNS = ("2024-06-01", "2020-06-01", "2020-01-01", "2018-09-01")
 _ML = ("2025-06-01", "2024-10-01", "2024-04-01", "2023-10-01", "2022-05-01", "2021-01-01", "2020-02-02", "2020-01-01")
 
 
-def _network_row(type: str, *, inline: Inline | None = None) -> Row:
+def _network_row(type: str, *, inline: tuple[tuple[str, str, bool], ...] = ()) -> Row:
     nested = type.count("/") > 1
     return Row(
         type=type,
         verbs=_CHILD if nested else _ALL,
         located=not nested,
         tags_only=True,
-        inline=inline,
+        inline=tuple(Inline(*one) for one in inline),
         versions=_NETWORK,
         operations="operations",
     )
 
+
+def _dns_row(type: str) -> Row:
+    """Zones and links are `global`; record sets have no location."""
+    records = type.rpartition("/")[2] in private_dns.KINDS
+    return Row(type=type, located=not records, versions=_DNS, operations="privateDnsOperationStatuses")
+
+
+def _connection_row(target: str) -> Row:
+    return Row(type=f"{target}/privateEndpointConnections", verbs=_CHILD, located=False, versions=_NETWORK)
+
+
+#: In Azure's spelling, the types of `model.private_link.TARGETS`.
+_TARGETS = (
+    "Microsoft.MachineLearningServices/workspaces",
+    "Microsoft.ContainerRegistry/registries",
+    "Microsoft.Storage/storageAccounts",
+    "Microsoft.KeyVault/vaults",
+    "Microsoft.ContainerService/managedClusters",
+)
 
 _ROWS = (
     Row(type=GROUP_TYPE, versions=("2024-11-01", "2024-03-01", "2021-04-01", "2019-10-01")),
@@ -83,11 +105,25 @@ _ROWS = (
         versions=("2025-04-01", "2024-03-01", "2021-04-01", "2019-10-01"),
         actions=frozenset({"validate"}),
     ),
-    _network_row("Microsoft.Network/virtualNetworks", inline=Inline(*network.INLINE[network.VIRTUAL_NETWORK])),
+    _network_row("Microsoft.Network/virtualNetworks", inline=network.INLINE[network.VIRTUAL_NETWORK]),
     _network_row("Microsoft.Network/virtualNetworks/subnets"),
-    _network_row("Microsoft.Network/networkSecurityGroups", inline=Inline(*network.INLINE[network.SECURITY_GROUP])),
+    _network_row("Microsoft.Network/networkSecurityGroups", inline=network.INLINE[network.SECURITY_GROUP]),
     _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
     _network_row("Microsoft.Network/networkInterfaces"),
+    _network_row("Microsoft.Network/networkProfiles"),
+    Row(
+        type="Microsoft.ContainerInstance/containerGroups",
+        tags_only=True,
+        versions=("2025-09-01", "2023-05-01", "2021-10-01", "2021-09-01", "2018-10-01"),
+        operations="operations",
+    ),
+    _network_row("Microsoft.Network/virtualNetworks/virtualNetworkPeerings"),
+    _network_row("Microsoft.Network/privateEndpoints"),
+    _network_row("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"),
+    _dns_row("Microsoft.Network/privateDnsZones"),
+    _dns_row("Microsoft.Network/privateDnsZones/virtualNetworkLinks"),
+    *(_dns_row(f"Microsoft.Network/privateDnsZones/{kind}") for kind in private_dns.KINDS),
+    *(_connection_row(type) for type in _TARGETS),
     Row(
         type="Microsoft.ContainerService/managedClusters",
         verbs=_READ,

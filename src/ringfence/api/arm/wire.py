@@ -16,7 +16,7 @@ from typing import NoReturn
 from pydantic import JsonValue, ValidationError
 
 from ringfence.api.arm import identity_blocks
-from ringfence.api.arm.registry import Row
+from ringfence.api.arm.registry import Inline, Row
 from ringfence.model import catalog, errors
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
@@ -61,14 +61,18 @@ def put(row: Row, id: ResourceId, body: _Object, snapshot: Snapshot, now: dt.dat
     """A body as drafts: the resource, the children it shows inline, and those it no longer shows."""
     envelope = _envelope(body)
     properties = _object(envelope.get("properties"), "properties")
-    if row.inline is None:
-        return Put(_resource(id, envelope, properties, now), (), ())
-    properties, listed = _taken(properties, row.inline.property)
-    children = _children(row, id, listed, now)
-    named = {child.id.key for child in children}
-    standing = (r for r in snapshot.children(id) if r.state is not ProvisioningState.DELETING)
-    gone = tuple(r.id for r in standing if r.key not in named)
-    return Put(_resource(id, envelope, properties, now), children, gone)
+    children: list[Resource] = []
+    gone: list[ResourceId] = []
+    for inline in row.inline:
+        properties, listed = _taken(properties, inline.property)
+        if listed is None and inline.kept:
+            continue
+        found = _children(row, inline, id, listed, now)
+        named, type = {child.id.key for child in found}, f"{row.type}/{inline.kind}".lower()
+        standing = (r for r in snapshot.children(id) if r.type == type and r.state is not ProvisioningState.DELETING)
+        children += found
+        gone += [r.id for r in standing if r.key not in named]
+    return Put(_resource(id, envelope, properties, now), tuple(children), tuple(gone))
 
 
 def patch(row: Row, old: Resource, body: _Object, now: dt.datetime) -> Resource:
@@ -142,10 +146,10 @@ def _envelope(body: _Object) -> _Object:
     return found
 
 
-def _children(row: Row, parent: ResourceId, listed: JsonValue, now: dt.datetime) -> tuple[Resource, ...]:
-    if row.inline is None or listed is None:
+def _children(row: Row, inline: Inline, parent: ResourceId, listed: JsonValue, now: dt.datetime) -> tuple[Resource, ...]:
+    if listed is None:
         return ()
-    path = f"properties.{row.inline.property}"
+    path = f"properties.{inline.property}"
     if not isinstance(listed, list):
         raise _unreadable(row.type, [_json_fault(f"{path} has to be a list.", path)])
     found: dict[str, Resource] = {}
@@ -153,11 +157,11 @@ def _children(row: Row, parent: ResourceId, listed: JsonValue, now: dt.datetime)
         here = f"{path}[{number}]"
         child = _object(entry, here)
         name = _child_name(child, here)
-        id = ResourceId.parse(str(parent.child(row.inline.kind, name)))
+        id = ResourceId.parse(str(parent.child(inline.kind, name)))
         if len(id.names) != len(parent.names) + 1:
             raise errors.invalid_resource_id(name)
         if id.key in found:
-            message = f"Resource {parent}/{row.inline.kind}/ has two child resources with the same name ({name})."
+            message = f"Resource {parent}/{inline.kind}/ has two child resources with the same name ({name})."
             raise errors.Invalid("DuplicateResourceName", message, target=here)
         found[id.key] = _resource(id, {}, _object(child.get("properties"), f"{here}.properties"), now, f"{here}.properties")
     return tuple(found.values())

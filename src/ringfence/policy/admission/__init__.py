@@ -11,11 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, registry, serving, storage
+from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
+from ringfence.model import peering as peering_nouns
+from ringfence.model import private_dns as dns_nouns
+from ringfence.model import private_link as link_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy.admission import aks, identities, interfaces, ml, naming, network, plain, references, security
+from ringfence.policy.admission import (
+    aks,
+    container,
+    containers,
+    identities,
+    interfaces,
+    ml,
+    naming,
+    network,
+    peerings,
+    plain,
+    private_dns,
+    private_link,
+    references,
+    security,
+)
 from ringfence.policy.admission.case import Advice, Case, Rule
 
 
@@ -28,12 +47,22 @@ class _Rules:
 
 
 _BY_TYPE: Mapping[str, _Rules] = {
-    network_nouns.VIRTUAL_NETWORK: _Rules(network.NETWORK_SHAPE, network.NETWORK_RULES),
+    network_nouns.VIRTUAL_NETWORK: _Rules(network.NETWORK_SHAPE, (*network.NETWORK_RULES, *peerings.NETWORK_RULES)),
     network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
     network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
-    network_nouns.LOCATION: _Rules(rules=interfaces.LOCATION_RULES),
+    container_nouns.CONTAINER_GROUP: _Rules(
+        (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
+    ),
+    container_nouns.NETWORK_PROFILE: _Rules((references.targets_exist,), containers.PROFILE_RULES),
+    peering_nouns.PEERING: _Rules(peerings.SHAPE, peerings.RULES),
+    link_nouns.PRIVATE_ENDPOINT: _Rules((*private_link.SHAPE, references.targets_exist), private_link.RULES),
+    link_nouns.ZONE_GROUP: _Rules((references.targets_exist,), private_link.ZONE_GROUP_RULES),
+    **dict.fromkeys(link_nouns.CONNECTIONS.values(), _Rules(rules=private_link.CONNECTION_RULES)),
+    dns_nouns.ZONE: _Rules(rules=private_dns.ZONE_RULES),
+    dns_nouns.LINK: _Rules((references.targets_exist,), private_dns.LINK_RULES),
+    **dict.fromkeys(dns_nouns.RECORDS.values(), _Rules(rules=private_dns.RECORD_RULES)),
     ml_nouns.COMPUTE: _Rules((*aks.SHAPE, references.targets_exist), aks.RULES),
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
     serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),
@@ -65,4 +94,9 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
 
 def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:
     """Why `resource` cannot go. snapshot: all that would go with it is already in state Deleting."""
-    return (*references.nobody_uses(snapshot, resource), *references.cluster_keeps_its_own(snapshot, resource))
+    return (*references.nobody_uses(snapshot, resource), *references.owner_keeps_its_own(snapshot, resource))
+
+
+def check_root(snapshot: Snapshot, root: Resource) -> tuple[Problem, ...]:
+    """Why `root` cannot be asked to go by itself; as part of a group it goes. snapshot: before anything is marked."""
+    return tuple(private_dns.goes_alone(snapshot, root))

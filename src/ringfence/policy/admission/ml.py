@@ -27,8 +27,9 @@ def workspace_is_enforceable(case: Case) -> Iterator[Finding]:
     """What would keep others out and has nothing behind it here."""
     assert isinstance(case.new.properties, ml.Workspace)
     asked = case.new.properties
-    if asked.public_network_access is not None and asked.public_network_access.lower() != "enabled":
-        yield unsupported("a workspace without public network access", "properties.publicNetworkAccess", "Use Enabled.")
+    if asked.public_network_access is not None and asked.public_network_access.lower() not in ("enabled", "disabled"):
+        said = asked.public_network_access[:40]
+        yield unsupported(f"publicNetworkAccess {said}", "properties.publicNetworkAccess", "Use Enabled or Disabled.")
     if isinstance(asked.managed_network, dict) and str(asked.managed_network.get("isolationMode", "Disabled")) != "Disabled":
         yield unsupported("managed networks", "properties.managedNetwork")
     if isinstance(asked.encryption, dict) and asked.encryption.get("status") == "Enabled":

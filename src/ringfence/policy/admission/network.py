@@ -10,7 +10,8 @@ from ipaddress import IPv4Network, IPv6Network
 
 from ringfence.model import errors, network
 from ringfence.model.resource import Resource
-from ringfence.policy import links
+from ringfence.policy import links, tags
+from ringfence.policy.admission import delegations
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
 
 #: Never part of a network (RULES.md section 1).
@@ -120,8 +121,6 @@ def network_is_enforceable(case: Case) -> Iterator[Finding]:
         yield unsupported("VM protection", f"{path}.enableVmProtection")
     if asked.flow_timeout_in_minutes is not None:
         yield unsupported("a flow timeout", f"{path}.flowTimeoutInMinutes")
-    if asked.virtual_network_peerings:
-        yield unsupported("peerings", f"{path}.virtualNetworkPeerings")
     if asked.dhcp_options is not None and any(s != "168.63.129.16" for s in asked.dhcp_options.dns_servers):
         yield unsupported("DNS servers of your own", f"{path}.dhcpOptions.dnsServers")
     if isinstance(asked.encryption, dict) and asked.encryption.get("enabled"):
@@ -239,8 +238,9 @@ def subnet_is_enforceable(case: Case) -> Iterator[Finding]:
         yield unsupported("route tables", f"{path}.routeTable")
     if asked.nat_gateway is not None:
         yield unsupported("NAT gateways", f"{path}.natGateway")
-    if asked.service_endpoints or asked.service_endpoint_policies:
-        yield unsupported("service endpoints", f"{path}.serviceEndpoints")
+    if asked.service_endpoint_policies:
+        yield unsupported("service endpoint policies", f"{path}.serviceEndpointPolicies")
+    yield from _service_endpoints(asked)
     if asked.default_outbound_access is False:
         yield unsupported("a private subnet", f"{path}.defaultOutboundAccess", "Remove it, and deny outbound traffic by a rule.")
     if asked.application_gateway_ip_configurations or asked.ip_allocations or asked.ipam_pool_prefix_allocations:
@@ -257,6 +257,20 @@ def subnet_is_enforceable(case: Case) -> Iterator[Finding]:
             yield errors.Invalid("InvalidRequestFormat", f"{name} is '{value[:100]}'.", target=f"{path}.{name}")
 
 
+def _service_endpoints(asked: network.Subnet) -> Iterator[Finding]:
+    """Services that are here, each once."""
+    seen = set()
+    for number, one in enumerate(asked.service_endpoints):
+        target = f"properties.serviceEndpoints[{number}].service"
+        if one.service.lower() not in tags.SERVICE_ENDPOINTS:
+            known = ", ".join(spelled for spelled, _ in tags.SERVICE_ENDPOINTS.values())
+            yield unsupported(f"service endpoints of {one.service[:60]}", target, f"Known: {known}.")
+        if one.service.lower() in seen:
+            message = f"The service endpoint '{one.service}' is given twice."
+            yield errors.Invalid("ServiceEndpointsHaveDuplicateValues", message, target=target)
+        seen.add(one.service.lower())
+
+
 NETWORK_SHAPE = (address_space_is_well_formed,)
 NETWORK_RULES = (address_space_is_allowed, subnets_stay_inside, network_is_enforceable)
 SUBNET_SHAPE = (subnet_prefix_is_well_formed,)
@@ -265,6 +279,7 @@ SUBNET_RULES = (
     subnets_do_not_overlap,
     subnet_in_use_keeps_its_prefix,
     subnet_in_use_keeps_its_delegation,
+    delegations.service_is_known,
     subnet_is_clear_of_clusters,
     subnet_is_enforceable,
 )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ringfence.model import errors, ml, network, serving
+from ringfence.model import errors, ml, network, private_dns, private_link, serving
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, links
 from ringfence.policy.admission.case import Case, Finding
 
 _SAME_REGION = frozenset({network.VIRTUAL_NETWORK, network.SUBNET, network.SECURITY_GROUP})
+#: Types that refer to networks of any region.
+_ANYWHERE = frozenset({private_dns.LINK})
 
 
 def targets_exist(case: Case) -> Iterator[Finding]:
@@ -47,7 +49,7 @@ def _missing(resource: Resource, link: links.Link) -> errors.Invalid:
 
 
 def _apart(snapshot: Snapshot, resource: Resource, target: Resource) -> bool:
-    if target.type not in _SAME_REGION:
+    if target.type not in _SAME_REGION or resource.type in _ANYWHERE:
         return False
     same = target.id.subscription.lower() == resource.id.subscription.lower()
     return not same or _region(snapshot, target) != _region(snapshot, resource)
@@ -99,13 +101,22 @@ def nobody_uses(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Probl
         yield (errors.Invalid if of_network else errors.Conflict)(code, message, target=str(resource.id))
 
 
-def cluster_keeps_its_own(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Problem]:
-    """What a cluster made for itself goes with the cluster, and not before."""
+def owner_keeps_its_own(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Problem]:
+    """What a cluster or a private endpoint made for itself goes with it, and not before."""
     owner = snapshot.get(resource.managed_by) if resource.managed_by else None
-    if owner is not None and owner.type == ml.COMPUTE and owner.state is not ProvisioningState.DELETING:
+    if owner is None or owner.state is ProvisioningState.DELETING:
+        return
+    if owner.type == ml.COMPUTE:
         yield errors.Forbidden(
             "DenyAssignmentAuthorizationFailed",
             f"The resource {resource.id} belongs to the cluster of the compute '{owner.id.name}' and goes with it. "
             f"Delete the compute {owner.id}.",
+            target=str(resource.id),
+        )
+    if owner.type == private_link.PRIVATE_ENDPOINT and resource.type == network.INTERFACE:
+        yield errors.Invalid(
+            "NicInUseWithPrivateEndpoint",
+            f"Network Interface {resource.id} is used by existing private endpoint {owner.id} and cannot be deleted. Delete the "
+            "private endpoint.",
             target=str(resource.id),
         )

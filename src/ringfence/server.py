@@ -41,6 +41,7 @@ from ringfence.api.arm.directory import Subscription
 from ringfence.api.blob import app as blob
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
+from ringfence.api.graph import app as graph
 from ringfence.api.kubernetes import app as kubernetes
 from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
 from ringfence.api.kubernetes.keys import Keys
@@ -56,6 +57,7 @@ from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver
 from ringfence.model import errors, storage
+from ringfence.policy import principals
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -176,13 +178,16 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
 def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
-    verifier = verify.Verifier(signer.public_key, tenant, _now)
+    verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
+    sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
     cluster_keys, ca = Keys.load(layout.folder / "pki" / "clusters.key"), (layout.folder / "pki" / "ca.pem").read_bytes()
     credentials = Credentials(engine, cluster_keys, ca, tenant)
     callers = Authenticator(cluster_keys, verifier.accepting(AUDIENCES), _now)
     return {
         hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant), credentials),
-        hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
+        hosts.ENTRA: sign_in.app(),
+        hosts.DEVICE: sign_in.device_page(),
+        hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, contents, verifier, tenant),
         hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
         hosts.KUBERNETES: kubernetes.build(engine, callers, ca.decode(), _now),
@@ -193,6 +198,14 @@ def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
     principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
     administrator.ensure(identities, principal, admin.client_secret, _now())
+
+
+def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
+    """Whom a token still speaks for: somebody of the directory, or a managed identity whose resource is there."""
+    found = engine.identities.standing(object_id, issued_at)
+    if found is None and any(p.object_id == object_id for p in principals.managed(engine.snapshot())):
+        return engine.identities.groups_of(object_id)
+    return found
 
 
 def _account(engine: Engine, name: str) -> str | None:

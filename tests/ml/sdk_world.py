@@ -123,7 +123,7 @@ def serve(folder: Path, secret: str) -> None:
     callers = Authenticator(keys, verifier.accepting(AUDIENCES), clock)
     apps = {
         hosts.ARM: arm_app.build(engine, verifier, SUBSCRIPTION, credentials),
-        hosts.ENTRA: entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id),
+        hosts.ENTRA: entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id).app(),
         hosts.ML: ml_app.build(engine, blobs, verifier, SUBSCRIPTION.tenant),
         hosts.BLOB: blob_app.build(blobs, account, clock, new_id),
         hosts.KUBERNETES: kubernetes_app.build(engine, callers, ca.decode(), clock),

@@ -22,6 +22,8 @@ GLOBAL: Mapping[str, str] = {
     "login.microsoft.com": "AzureActiveDirectory",
     "sts.windows.net": "AzureActiveDirectory",
     "graph.microsoft.com": "AzureActiveDirectory",
+    "microsoft.com": "AzureFrontDoor.FrontEnd",
+    "www.microsoft.com": "AzureFrontDoor.FrontEnd",
     "ml.azure.com": "AzureFrontDoor.FrontEnd",
     "portal.azure.com": "AzureFrontDoor.FrontEnd",
 }

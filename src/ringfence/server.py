@@ -140,7 +140,9 @@ def _linux(layout: Layout) -> _Ground:
 
     found = record.load(layout)
     cgroups = found.cgroups if found is not None else ()
-    driver = LinuxDriver(layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups)
+    driver = LinuxDriver(
+        layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
+    )
     driver.prepare()
     return _Ground(
         driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close

@@ -295,6 +295,7 @@ class Route:
     """One service behind an inference router.
 
     keys: hex sha256 of every accepted `Authorization` value (`Bearer <key>`); required when auth is on.
+    token_key: a public key (PEM) instead of keys: a token signed with its other half, for `audience`, opens the service.
     """
 
     service: str
@@ -304,6 +305,22 @@ class Route:
     timeout_ms: int
     max_concurrent: int
     max_queue_wait_ms: int
+    token_key: str = ""
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How a router ends TLS. name: what the certificate is for.
+
+    certificate, key: PEM, the certificate first in its chain. Both empty: the driver has one issued for `name`, and renews it.
+    serial: changes to have another one issued.
+    """
+
+    name: str
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +331,7 @@ class Router(Item):
     endpoint: Key
     port: int
     routes: tuple[Route, ...]
+    tls: Tls | None = None
 
 
 AnyItem = Network | Endpoint | ServiceMap | Filter | Balancer | View | Environment | Bundle | Workload | Container | Router

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ringfence.model import errors, ml, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import environments, places, sizes
+from ringfence.policy import clusters, environments, places, sizes
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _MOST_REPLICAS = 1000
@@ -126,18 +126,23 @@ def environment_version_can_be_built(case: Case) -> Iterator[Finding]:
 
 
 def replicas_are_in_range(case: Case) -> Iterator[Finding]:
-    """From one replica on; a number that never changes by itself."""
+    """From one replica on; a number, or bounds for one that follows the load (`AksWebservice`, autoscaling)."""
     asked = service(case)
     if not 1 <= asked.replicas <= _MOST_REPLICAS:
         message = f"numReplicas is {asked.replicas}; it is from 1 to {_MOST_REPLICAS}."
         yield errors.Invalid("InvalidReplicaCount", message, target="numReplicas")
     scaler = asked.auto_scaler
-    if scaler.autoscale_enabled and scaler.max_replicas != asked.replicas:
-        yield unsupported(
-            "a number of replicas that follows the load",
-            "autoScaler.autoscaleEnabled",
-            "Set autoscale_enabled to False and num_replicas, or minReplicas and maxReplicas to the same number.",
-        )
+    if not scaler.autoscale_enabled:
+        return
+    for name, value, least, most in (
+        ("minReplicas", scaler.least, 1, scaler.most),
+        ("maxReplicas", scaler.most, scaler.least, _MOST_REPLICAS),
+        ("targetUtilization", round(scaler.target * 100), 1, 100),
+        ("refreshPeriodInSeconds", scaler.period_s, 1, 3600),
+    ):
+        if not least <= value <= most:
+            message = f"autoScaler.{name} is {value}; it is from {least} to {most}."
+            yield errors.Invalid("InvalidParameter", message, target=f"autoScaler.{name}")
 
 
 def resources_are_in_range(case: Case) -> Iterator[Finding]:
@@ -177,20 +182,23 @@ def service_fits_on_its_cluster(case: Case) -> Iterator[Finding]:
 
 
 def services_fit(snapshot: Snapshot, cluster: Resource, target: str) -> Iterator[Finding]:
-    """The refusal of more replicas than a cluster has cores and memory for, if they are more."""
-    assert isinstance(cluster.properties, ml.Compute)
-    asked = cluster.properties.properties
-    size = sizes.size(asked.agent_vm_size)
+    """The refusal of more replicas than the cluster of a compute has cores and memory for, if they are more."""
+    behind = clusters.cluster_of(snapshot, cluster)
     mine = [s for s in places.alive(snapshot, serving.SERVICE) if places.compute_of(s) == cluster.id]
-    if size is None or not mine:
+    if behind is None or not mine:
         return
+    pools = [(clusters.pool(one).count, sizes.of_pool(one)) for one in clusters.pools_of(snapshot, behind)]
+    nodes = sum(count for count, _ in pools)
+    have = (
+        sum(count * size.cores for count, size in pools if size is not None),
+        sum(count * size.memory_gb for count, size in pools if size is not None),
+    )
     cpu, memory = (sum(column) for column in zip(*map(_wanted, mine), strict=True))
-    have = asked.agent_count * size.cores, asked.agent_count * size.memory_gb
     if cpu > have[0] or memory > have[1]:
         yield errors.Invalid(
             "KubernetesDeploymentFailed",
             "Couldn't Schedule because the kubernetes cluster didn't have available resources: all services together ask for "
-            f"{cpu:g} cores and {memory:g} GB of {asked.agent_count} nodes with {have[0]} cores and {have[1]:g} GB. "
+            f"{cpu:g} cores and {memory:g} GB of {nodes} nodes with {have[0]} cores and {have[1]:g} GB. "
             "Ask for less, delete services, or use more nodes.",
             target=target,
         )
@@ -205,8 +213,11 @@ def _wanted(resource: Resource) -> tuple[float, float]:
 def service_is_enforceable(case: Case) -> Iterator[Finding]:
     """What would be promised and not kept."""
     asked = service(case)
-    if asked.aad_auth_enabled:
-        yield unsupported("token authentication of services", "aadAuthEnabled", "Use keys.")
+    if asked.aad_auth_enabled and asked.auth_enabled:
+        message = "authEnabled and aadAuthEnabled cannot both be true: a service takes keys or tokens."
+        yield errors.Invalid("InvalidParameter", message, target="aadAuthEnabled")
+    elif asked.aad_auth_enabled and not asked.token_public_key:
+        yield errors.Invalid("InvalidParameter", "Token authentication is on and there is no key for tokens.", target="keys")
     if asked.app_insights_enabled:
         yield unsupported("telemetry of services", "appInsightsEnabled")
     if asked.data_collection.event_hub_enabled or asked.data_collection.storage_enabled:

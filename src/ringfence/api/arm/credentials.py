@@ -19,7 +19,7 @@ from ringfence.api.kubernetes.keys import Account, Keys
 from ringfence.control.engine import Engine
 from ringfence.model import errors, ml
 from ringfence.model.ids import ResourceId
-from ringfence.policy import names
+from ringfence.policy import clusters
 
 _ACCOUNTS: Mapping[str, Account] = {
     "listclusterusercredential": Account.USER,
@@ -48,7 +48,7 @@ class Credentials:
 
     def _of_compute(self, id: ResourceId) -> Response:
         """As `AksCompute.get_credentials` gives them on (contract of azureml-core, section 5.1)."""
-        cluster = names.cluster_of(self._engine.snapshot(), self._engine.get(id))
+        cluster = clusters.cluster_of(self._engine.snapshot(), self._engine.get(id))
         if cluster is None:
             raise errors.NotFound("ResourceNotFound", f"The cluster of the compute '{id}' was not found.", target=str(id))
         found = self._cluster(cluster.id)

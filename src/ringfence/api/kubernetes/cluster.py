@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network
 from typing import Any
 
 from ringfence.desired import keys
 from ringfence.desired.state import AnyItem, Balancer, Key, Observed, Readiness, State, Workload
-from ringfence.model import compute, ml, serving
+from ringfence.model import compute, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, names, places
+from ringfence.policy import clusters, companions, names, places
 from ringfence.policy.places import Frontend, Kind, Place
 
 
@@ -38,32 +37,39 @@ class Seen:
         return self.current and self.observed is not None and self.observed.readiness is Readiness.READY
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """pool: the agent pool it is of. number: in the pool."""
+
+    name: str
+    address: str
+    pool: Resource
+    number: int
+
+
 @dataclass(frozen=True)
 class Cluster:
-    """resource: the managed cluster. owner: the compute whose nodes these are."""
+    """resource: the managed cluster. user: the compute that is attached to it, None without a workspace."""
 
     resource: Resource
-    owner: Resource
+    user: Resource | None
     snapshot: Snapshot
     state: State
     observed: Mapping[Key, Observed]
 
     def again(self, snapshot: Snapshot, state: State, observed: Mapping[Key, Observed]) -> Cluster | None:
         """The same cluster in a later snapshot; None when it is gone, or another has its name."""
-        resource, owner = snapshot.get(self.resource.id), snapshot.get(self.owner.id)
-        if resource is None or owner is None or resource.guid() != self.resource.guid():
-            return None
-        return Cluster(resource, owner, snapshot, state, observed)
+        found = find(snapshot, state, observed, id=self.resource.id)
+        return found if found is not None and found.resource.guid() == self.resource.guid() else None
 
     @property
     def properties(self) -> compute.ManagedCluster:
-        assert isinstance(self.resource.properties, compute.ManagedCluster)
-        return self.resource.properties
+        return clusters.of(self.resource)
 
     @property
     def _entra(self) -> Mapping[str, Any]:
         """The cluster's `aadProfile`, {} for none; names as they were sent."""
-        found = getattr(self.properties, "aad_profile", None)
+        found = self.properties.aad_profile
         return {name.lower(): value for name, value in found.items()} if isinstance(found, Mapping) else {}
 
     @property
@@ -84,42 +90,60 @@ class Cluster:
 
     @property
     def local_accounts_disabled(self) -> bool:
-        return bool(getattr(self.properties, "disable_local_accounts", False))
+        return bool(self.properties.disable_local_accounts)
 
     @property
-    def namespace(self) -> str:
-        """Where Azure Machine Learning puts the services of the workspace."""
-        return f"azureml-{self.owner.id.parent.name.lower()}"
+    def namespaces(self) -> tuple[str, ...]:
+        """Where Azure Machine Learning puts the services of the workspace that uses the cluster."""
+        return () if self.user is None else (f"azureml-{self.user.id.parent.name.lower()}",)
 
     @property
-    def node_group(self) -> str:
-        return self.properties.node_resource_group
+    def node_group(self) -> ResourceId:
+        return companions.node_group(self.resource)
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names of the API server, in lower case, the one for clients of its network first."""
-        return (self.properties.fqdn.lower(),)
+        return (names.fqdn(self.resource),)
 
     @property
     def api_address(self) -> str:
-        return self.snapshot.value(self.owner.key, places.API_SERVER) or ""
+        return self.snapshot.value(self.resource.key, places.API_SERVER) or ""
 
     @property
     def kubernetes_address(self) -> str:
         """Where pods find the API server: the first address of the service range."""
-        return str(IPv4Network(self.properties.network_profile.service_cidr)[1])
+        return names.kubernetes_address(self.resource)
 
     @property
     def dns_address(self) -> str:
-        return self.properties.network_profile.dns_service_ip
+        return self.properties.dns_service_ip
 
     @cached_property
     def places(self) -> tuple[Place, ...]:
-        return tuple(place for place in places.places(self.snapshot) if place.cluster == self.owner.key)
+        return tuple(place for place in places.places(self.snapshot) if place.cluster == self.resource.key)
 
-    @property
-    def nodes(self) -> tuple[Place, ...]:
-        return tuple(place for place in self.places if place.kind is Kind.NODE)
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        """In the order of pools and numbers."""
+        return tuple(self._node(place) for place in self.places if place.kind is Kind.NODE)
+
+    def _node(self, place: Place) -> Node:
+        pool = self.snapshot.need(place.owner)
+        name = clusters.node_name(self.resource, pool.id.name, place.number)
+        return Node(name=name, address=place.address, pool=pool, number=place.number)
+
+    def node_of(self, address: str) -> Node | None:
+        """The node that holds an address for its pods."""
+        return self._holders.get(address)
+
+    @cached_property
+    def _holders(self) -> Mapping[str, Node]:
+        found: dict[str, Node] = {}
+        for node in self.nodes:
+            purposes = frozenset(places.reserved(node.number, pod) for pod in range(clusters.pool(node.pool).max_pods))
+            found |= {a.value: node for a in self.snapshot.allocated(node.pool.id) if a.purpose in purposes}
+        return found
 
     @property
     def router(self) -> Place | None:
@@ -136,24 +160,10 @@ class Cluster:
     def services(self) -> Iterator[tuple[Resource, serving.Service, tuple[Place, ...]]]:
         """Each scoring service with the places of its replicas."""
         for service in places.alive(self.snapshot, serving.SERVICE):
-            if places.compute_of(service) == self.owner.id:
+            if self.user is not None and places.compute_of(service) == self.user.id:
                 assert isinstance(service.properties, serving.Service)
                 here = tuple(p for p in self.places if p.kind is Kind.REPLICA and p.owner == service.key)
                 yield service, service.properties, here
-
-    def node_of(self, address: str) -> int | None:
-        """The number of the node that holds an address for its pods."""
-        return self._holders.get(address)
-
-    @cached_property
-    def _holders(self) -> Mapping[str, int]:
-        found = {}
-        for place in self.nodes:
-            for pod in range(compute.MAX_PODS):
-                address = self.snapshot.value(place.owner, places.reserved(place.number, pod))
-                if address is not None:
-                    found[address] = place.number
-        return found
 
     def seen(self, key: Key) -> Seen:
         return Seen(self.state.items.get(key), self.observed.get(key))
@@ -162,25 +172,24 @@ class Cluster:
         return self.seen(keys.pod(place.owner, place.number))
 
     def router_seen(self) -> Seen:
-        return self.seen(keys.router(self.owner.key))
+        return self.seen(keys.router(self.user.key)) if self.user is not None else Seen(None, None)
 
     def resolver_seen(self) -> Seen:
-        return self.seen(keys.cluster_view(self.owner.key))
+        return self.seen(keys.cluster_view(self.resource.key))
 
     @cached_property
     def frontend(self) -> Frontend | None:
-        return next((f for f in places.frontends(self.snapshot) if f.cluster == self.owner.key), None)
+        return next((f for f in places.frontends(self.snapshot) if f.cluster == self.resource.key), None)
 
-    def frontend_ports(self) -> tuple[tuple[int, bool], ...]:
-        """The ports of the frontend, each with whether it is programmed."""
+    def frontend_ready(self) -> bool:
+        """Whether the load balancer stands as wanted."""
         address = self.frontend.address if self.frontend is not None else ""
-        found = [item for item in self.state if isinstance(item, Balancer) and item.address == address]
-        return tuple(sorted((item.port, self.seen(item.key).ready) for item in found))
+        found = [item.key for item in self.state if isinstance(item, Balancer) and item.address == address]
+        return bool(found) and all(self.seen(key).ready for key in found)
 
     def frontend_subnet(self) -> str:
         """The subnet that an internal frontend was asked to be in; "" for the nodes' own."""
-        assert isinstance(self.owner.properties, ml.Compute)
-        return self.owner.properties.properties.load_balancer_subnet or ""
+        return "" if self.user is None else clusters.aks(self.user).load_balancer_subnet or ""
 
     def log_key(self, place: Place) -> Key | None:
         """The item whose output a pod's log is; None for a pod that prints nothing."""
@@ -188,7 +197,7 @@ class Cluster:
             case Kind.REPLICA:
                 return keys.pod(place.owner, place.number)
             case Kind.ROUTER:
-                return keys.router(self.owner.key)
+                return keys.router(place.owner)
             case _:
                 return None
 
@@ -211,28 +220,8 @@ def find(
     address: str = "",
 ) -> Cluster | None:
     """The cluster of this id, or whose API server has this name, or this address; None where there is none."""
-    for owner in places.alive(snapshot, ml.COMPUTE):
-        resource = names.cluster_of(snapshot, owner)
-        if resource is None:
-            continue
-        found = Cluster(resource, owner, snapshot, state, observed)
+    for resource in places.alive(snapshot, compute.MANAGED_CLUSTER):
+        found = Cluster(resource, clusters.compute_of(snapshot, resource), snapshot, state, observed)
         if resource.id == id or host in found.hosts or (address and found.api_address == address):
             return found
     return None
-
-
-def node_name(cluster: Cluster, number: int) -> str:
-    """As AKS names the instances of a scale set: six digits of base 36."""
-    pool = cluster.properties.pool.name
-    digits = companions.managed_rules_id(cluster.owner).name.split("-")[2]
-    return f"aks-{pool}-{digits}-vmss{_base36(number):0>6}"
-
-
-def _base36(number: int) -> str:
-    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-    text = ""
-    while True:
-        number, rest = divmod(number, 36)
-        text = digits[rest] + text
-        if not number:
-            return text

@@ -31,20 +31,10 @@ class User:
     extra: dict[str, list[str]] = field(default_factory=dict)
 
 
-class Known(Protocol):
-    """Whom a token of Entra speaks for."""
-
-    @property
-    def object_id(self) -> str: ...
-
-    @property
-    def client_id(self) -> str: ...
-
-
 class Verifier(Protocol):
     """Whether a token of Entra holds."""
 
-    def verify(self, authorization: str | None) -> Known:
+    def verify(self, authorization: str | None) -> Caller:
         """Raises errors.Problem."""
         ...
 
@@ -84,15 +74,9 @@ class Authenticator:
         if not cluster.entra:
             raise unauthorized()
         try:
-            found = self._verifier.verify(authorization)
+            caller = self._verifier.verify(authorization)
         except errors.Problem as problem:
             raise unauthorized() from problem
-        caller = Caller(
-            object_id=found.object_id,
-            client_id=found.client_id,
-            name=getattr(found, "name", ""),
-            groups=getattr(found, "groups", frozenset()),
-        )
         groups = (*sorted(caller.groups), AUTHENTICATED)
         return User(name=caller.name or caller.object_id, groups=groups, caller=caller, extra={"oid": [caller.object_id]})
 

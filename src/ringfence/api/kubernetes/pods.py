@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ringfence.api.kubernetes.cluster import Cluster, Seen, node_name, template_hash
+from ringfence.api.kubernetes.cluster import Cluster, Seen, template_hash
 from ringfence.api.kubernetes.metadata import about, moment
 from ringfence.desired.state import Readiness, Workload
 from ringfence.model import serving
 from ringfence.model.resource import Resource
-from ringfence.policy import places
+from ringfence.policy import endpoints, places
 from ringfence.policy.places import Place
 
 Document = dict[str, Any]
@@ -73,7 +73,8 @@ def everything(cluster: Cluster) -> Iterator[Document]:
 def groups(cluster: Cluster) -> Iterator[Group]:
     """The inference router, the resolver, and each scoring service."""
     if (place := cluster.router) is not None:
-        yield _own(cluster, ROUTER, "default", place, cluster.router_seen(), ("http", "TCP", places.ROUTER_PORT))
+        port = ("http", "TCP", cluster.frontend.port if cluster.frontend is not None else endpoints.HTTP_PORT)
+        yield _own(cluster, ROUTER, "default", place, cluster.router_seen(), port)
     if (place := cluster.resolver) is not None:
         yield _own(cluster, RESOLVER, "kube-system", place, cluster.resolver_seen(), ("dns", "UDP", 53))
     for service, properties, here in cluster.services():
@@ -94,7 +95,7 @@ def _own(cluster: Cluster, name: str, namespace: str, place: Place, seen: Seen, 
     return Group(
         name=name,
         namespace=namespace,
-        source=cluster.resource if name == RESOLVER else cluster.owner,
+        source=cluster.snapshot.need(place.owner),
         labels=app,
         container=name,
         image=f"ringfence/{name}",
@@ -116,7 +117,7 @@ def _scoring(cluster: Cluster, service: Resource, asked: serving.Service, here: 
     first = members[0][1].item if members else None
     return Group(
         name=name,
-        namespace=cluster.namespace,
+        namespace=cluster.namespaces[0],
         source=service,
         labels={"azuremlappname": name, "isazuremlapp": "true"},
         container=name,
@@ -227,11 +228,9 @@ def _pod(cluster: Cluster, group: Group, place: Place, seen: Seen) -> Document:
     found = about(
         group.source, "Pod", group.pod_name(place), group.namespace, template["metadata"]["labels"], ownerReferences=[owner]
     )
-    number = next((p.number for p in cluster.nodes if p.number == node), None)
-    host = next((p.address for p in cluster.nodes if p.number == node), "")
     spec = dict(template["spec"])
-    if number is not None:
-        spec["nodeName"] = node_name(cluster, number)
+    if node is not None:
+        spec["nodeName"] = node.name
     return {
         "kind": "Pod",
         "apiVersion": "v1",
@@ -242,13 +241,13 @@ def _pod(cluster: Cluster, group: Group, place: Place, seen: Seen) -> Document:
             "conditions": [
                 {"type": type, "status": "True" if holds else "False", "lastTransitionTime": since}
                 for type, holds in (
-                    ("PodScheduled", number is not None),
+                    ("PodScheduled", node is not None),
                     ("Initialized", True),
                     ("ContainersReady", seen.ready),
                     ("Ready", seen.ready),
                 )
             ],
-            "hostIP": host,
+            "hostIP": node.address if node is not None else "",
             "podIP": place.address,
             "podIPs": [{"ip": place.address}],
             "startTime": since,

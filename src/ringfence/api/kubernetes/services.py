@@ -13,7 +13,7 @@ from ringfence.api.kubernetes import pods
 from ringfence.api.kubernetes.cluster import Cluster, Seen
 from ringfence.api.kubernetes.metadata import about
 from ringfence.model.resource import Resource
-from ringfence.policy import places
+from ringfence.policy import endpoints
 from ringfence.policy.places import Place
 
 Document = dict[str, Any]
@@ -28,13 +28,13 @@ def everything(cluster: Cluster) -> Iterator[Document]:
     yield from _resolver(cluster)
     yield from _front_end(cluster)
     routed = _targets(cluster, cluster.router, cluster.router_seen())
+    port = _router_ports(cluster)
     for service, _, _ in cluster.services():
         address = cluster.cluster_ip(service)
         if address is not None:
             name = service.id.name.lower()
-            port = (("http", places.ROUTER_PORT, "TCP"),)
-            yield _service(service, name, cluster.namespace, address, port, {"azuremlappname": name})
-            yield from _endpoints(service, name, cluster.namespace, port, routed)
+            yield _service(service, name, cluster.namespaces[0], address, port, {"azuremlappname": name})
+            yield from _endpoints(service, name, cluster.namespaces[0], port, routed)
 
 
 def _kubernetes(cluster: Cluster) -> Iterator[Document]:
@@ -53,24 +53,29 @@ def _resolver(cluster: Cluster) -> Iterator[Document]:
 
 def _front_end(cluster: Cluster) -> Iterator[Document]:
     """The inference router behind the cluster's load balancer."""
-    address, frontend = cluster.cluster_ip(cluster.owner), cluster.frontend
-    if address is None or frontend is None:
+    user, frontend = cluster.user, cluster.frontend
+    address = cluster.cluster_ip(user) if user is not None else None
+    if user is None or address is None or frontend is None:
         return
-    programmed = cluster.frontend_ports()
-    ports: tuple[Port, ...] = tuple((f"port{number}", number, "TCP") for number, _ in programmed)
-    ports = ports or ((f"port{places.ROUTER_PORT}", places.ROUTER_PORT, "TCP"),)
-    found = _service(cluster.owner, pods.ROUTER, "default", address, ports, {"azuremlappname": pods.ROUTER})
+    ports = _router_ports(cluster)
+    found = _service(user, pods.ROUTER, "default", address, ports, {"azuremlappname": pods.ROUTER})
     found["spec"] |= {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": False, "externalTrafficPolicy": "Cluster"}
     if not frontend.public:
         annotations = {INTERNAL: "true"}
         if subnet := cluster.frontend_subnet():
             annotations[f"{INTERNAL}-subnet"] = subnet
         found["metadata"]["annotations"] = annotations
-    if programmed and all(ready for _, ready in programmed):
+    if cluster.frontend_ready():
         found["status"] = {"loadBalancer": {"ingress": [{"ip": frontend.address, "ipMode": "VIP"}]}}
     yield found
     targets = _targets(cluster, cluster.router, cluster.router_seen())
-    yield from _endpoints(cluster.owner, pods.ROUTER, "default", ports, targets)
+    yield from _endpoints(user, pods.ROUTER, "default", ports, targets)
+
+
+def _router_ports(cluster: Cluster) -> tuple[Port, ...]:
+    """The one port of the frontend: with a certificate it is 443."""
+    number = cluster.frontend.port if cluster.frontend is not None else endpoints.HTTP_PORT
+    return (("https" if number == endpoints.HTTPS_PORT else "http", number, "TCP"),)
 
 
 def _service(

@@ -34,7 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 import ringfence
-from ringfence.api import hosts, proxy, tls
+from ringfence.api import doors, hosts, proxy, tls
 from ringfence.api.arm import app as arm
 from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
@@ -43,6 +43,7 @@ from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
 from ringfence.api.kubernetes import app as kubernetes
+from ringfence.api.kubernetes import plates
 from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
 from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.local import app as local
@@ -172,19 +173,20 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     contents.sweep(engine.snapshot())
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
-    names = hosts.Names(engine.snapshot)
-    azure = hosts.build(names, _apps(layout, admin, engine, contents))
+    keys = Keys.load(layout.folder / "pki" / "clusters.key")
+    names = hosts.Names(engine.snapshot, lambda snapshot: plates.plates(snapshot, keys))
+    azure = hosts.build(names, _apps(layout, admin, engine, contents, keys))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
-def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -> Mapping[str, ASGIApp]:
+def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs, keys: Keys) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
     verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
     sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
-    cluster_keys, ca = Keys.load(layout.folder / "pki" / "clusters.key"), (layout.folder / "pki" / "ca.pem").read_bytes()
-    credentials = Credentials(engine, cluster_keys, ca, tenant)
-    callers = Authenticator(cluster_keys, verifier.accepting(AUDIENCES), _now)
+    ca = (layout.folder / "pki" / "ca.pem").read_bytes()
+    credentials = Credentials(engine, keys, ca, tenant)
+    callers = Authenticator(keys, verifier.accepting(AUDIENCES), _now)
     return {
         hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant), credentials),
         hosts.ENTRA: sign_in.app(),
@@ -224,7 +226,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
+def _server(app: ASGIApp, choose: Callable[[str], ssl.SSLContext] | None = None) -> _Server:
+    """choose: the context for the address that was dialled; None without TLS."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -240,7 +243,8 @@ def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
         timeout_graceful_shutdown=_FAREWELL_S,
     )
     config.load()
-    config.ssl = context
+    if choose is not None:
+        config.http_protocol_class = doors.protocol(choose)
     return _Server(config)
 
 
@@ -250,9 +254,9 @@ async def _serve(layout: Layout, ground: _Ground, plane: _Plane, proxy_fd: int |
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    context = tls.server_context(layout.folder, plane.names.serves, _now)
+    listeners = tls.Listeners(layout.folder, plane.names.serves, _now)
     servers = (
-        (_server(plane.azure, context), ground.edge),
+        (_server(plane.azure, lambda address: listeners.of(plane.names.plate(address))), ground.edge),
         (_server(plane.local), _unix_socket(layout.control_socket)),
     )
     plane.engine.start()

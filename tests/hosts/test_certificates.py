@@ -9,12 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
+from tests.hosts.authority import make_authority
 
 from ringfence.api import hosts, tls
 from ringfence.model import storage
@@ -28,29 +27,7 @@ GROUP = ResourceId("sub", "group")
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder with a CA in it, as the sandbox makes it."""
-    folder = tmp_path_factory.mktemp("state")
-    (folder / "pki").mkdir()
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-    usage = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True)
-    rest = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW - dt.timedelta(days=1))
-        .not_valid_after(NOW + dt.timedelta(days=3650))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.KeyUsage(**usage, **dict.fromkeys(rest, False)), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "pki" / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "pki" / "ca.key").write_bytes(private)
-    return folder
+    return make_authority(tmp_path_factory.mktemp("state"), NOW)
 
 
 def shake(server: ssl.SSLContext, state: Path, name: str | None) -> ssl.SSLObject:

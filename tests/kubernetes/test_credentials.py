@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from tests import clouds
-from tests.kubernetes.kube_world import CA, TENANT, World, managed_cluster, parsed, seen, with_entra
+from tests.kubernetes.kube_world import CA, TENANT, World, assignment, managed_cluster, parsed, seen, with_entra
 
 from ringfence.api.kubernetes import kubeconfig
 from ringfence.api.kubernetes.identity import Authenticator, User
@@ -47,16 +47,23 @@ def cluster() -> Resource:
 
 
 @pytest.mark.parametrize(
-    ("action", "name"),
+    ("action", "name", "role"),
     [
-        ("listClusterUserCredential", "clusterUser"),
-        ("listClusterAdminCredential", "clusterAdmin"),
-        ("listClusterMonitoringUserCredential", "clusterMonitoringUser"),
+        ("listClusterUserCredential", "clusterUser", "Cluster User Role"),
+        ("listClusterAdminCredential", "clusterAdmin", "Cluster Admin Role"),
+        ("listClusterMonitoringUserCredential", "clusterMonitoringUser", "Cluster Monitoring User"),
     ],
 )
-def test_azure_hands_out_a_kubeconfig(world: World, action: str, name: str) -> None:
+def test_azure_hands_out_a_kubeconfig(monkeypatch: pytest.MonkeyPatch, world: World, action: str, name: str, role: str) -> None:
     headers = {"Authorization": world.token("https://management.azure.com/")}
-    answer = world.arm.post(f"{world.cluster.id}/{action}?api-version=2024-02-01", headers=headers)
+    path = f"{world.cluster.id}/{action}?api-version=2024-02-01"
+    assert world.arm.post(path, headers=headers).status_code == 403
+    granted = assignment(f"Azure Kubernetes Service {role}", world.cluster.id)
+    snapshot = world.engine.snapshot().changed([granted])
+    monkeypatch.setattr(world.engine, "snapshot", lambda: snapshot)
+    other = path.replace("Monitoring", "").replace("User", "Admin") if "Admin" not in action else path.replace("Admin", "User")
+    assert world.arm.post(other, headers=headers).status_code == 403, "the role of one account is not that of another"
+    answer = world.arm.post(path, headers=headers)
     assert answer.status_code == 200, answer.text
     found = answer.json()["kubeconfigs"]
     assert [one["name"] for one in found] == [name]

@@ -36,6 +36,7 @@ from ringfence.api.blob import app as blob_app
 from ringfence.api.entra import app as entra_app
 from ringfence.api.entra import tokens
 from ringfence.api.entra.verify import Verifier
+from ringfence.api.graph import app as graph_app
 from ringfence.api.kubernetes import app as kubernetes_app
 from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
 from ringfence.api.kubernetes.keys import Keys
@@ -119,13 +120,16 @@ def serve(folder: Path, secret: str) -> None:
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]
         return account_of(found[0]) if found else None
 
+    sign_in = entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id)
     host_names = hosts.Names(engine.snapshot)
     keys, ca = Keys.load(folder / "pki" / "clusters.key"), (folder / "pki" / "ca.pem").read_bytes()
     credentials = Credentials(engine, keys, ca, SUBSCRIPTION.tenant)
     callers = Authenticator(keys, verifier.accepting(AUDIENCES), clock)
     apps = {
         hosts.ARM: arm_app.build(engine, verifier, SUBSCRIPTION, credentials),
-        hosts.ENTRA: entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id).app(),
+        hosts.ENTRA: sign_in.app(),
+        hosts.DEVICE: sign_in.device_page(),
+        hosts.GRAPH: graph_app.build(engine, verifier, SUBSCRIPTION.tenant),
         hosts.ML: ml_app.build(engine, blobs, verifier, SUBSCRIPTION.tenant),
         hosts.BLOB: blob_app.build(blobs, account, clock, new_id),
         hosts.KUBERNETES: kubernetes_app.build(engine, callers, ca.decode(), clock),

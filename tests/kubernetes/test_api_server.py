@@ -25,7 +25,8 @@ def names(document: Any) -> list[str]:
 def test_version_and_health_are_open_and_nothing_else_is(world: World) -> None:
     client = world.server()
     del client.headers["Authorization"]
-    assert client.get("/version").json()["gitVersion"] == f"v{KUBERNETES_VERSION}"
+    for path in ("/version", "/version/"):
+        assert client.get(path).json()["gitVersion"] == f"v{KUBERNETES_VERSION}"
     assert [client.get(path).text for path in ("/healthz", "/livez", "/readyz")] == ["ok"] * 3
     for method, path in (("GET", "/"), ("GET", "/api"), ("GET", "/api/v1/nodes"), ("DELETE", "/apis/apps/v1/deployments")):
         answer = client.request(method, path)

@@ -58,7 +58,8 @@ class ApiServer:
             return JSONResponse(problem.document(), 500)
 
     async def _answer(self, request: Request) -> Response:
-        path = str(request.scope["path"])
+        # Clients write `/version/` as well.
+        path = str(request.scope["path"]).rstrip("/") or "/"
         if request.method in ("GET", "HEAD"):
             if path in _HEALTH:
                 return PlainTextResponse("ok")

@@ -26,6 +26,8 @@ class Seen:
 
     item: AnyItem | None
     observed: Observed | None
+    #: Why it cannot begin, while something that it needs has failed.
+    held: Observed | None = None
 
     @property
     def current(self) -> bool:
@@ -169,7 +171,10 @@ class Cluster:
         return Seen(self.state.items.get(key), self.observed.get(key))
 
     def replica(self, place: Place) -> Seen:
-        return self.seen(keys.pod(place.owner, place.number))
+        seen = self.seen(keys.pod(place.owner, place.number))
+        image = self.observed.get(seen.item.image) if isinstance(seen.item, Workload) else None
+        held = image is not None and image.readiness is Readiness.FAILED and not seen.current
+        return Seen(seen.item, seen.observed, image if held else None)
 
     def router_seen(self) -> Seen:
         return self.seen(keys.router(self.user.key)) if self.user is not None else Seen(None, None)
@@ -206,7 +211,7 @@ def template_hash(seen: Seen) -> str:
     """Equal for the replicas of one version of a workload, whatever node and address they have."""
     item = seen.item
     if isinstance(item, Workload):
-        return keys.content(repr((item.environment, item.bundle, item.variables, item.cpu, item.memory_mb, item.nonce)))
+        return keys.content(repr((item.image, item.bundle, item.variables, item.cpu, item.memory_mb, item.nonce)))
     return keys.content(type(item).__name__)
 
 

@@ -121,7 +121,7 @@ def _scoring(cluster: Cluster, service: Resource, asked: serving.Service, here: 
         source=service,
         labels={"azuremlappname": name, "isazuremlapp": "true"},
         container=name,
-        image=first.environment if isinstance(first, Workload) else "",
+        image=first.image if isinstance(first, Workload) else "",
         port=("http", "TCP", places.SCORING_PORT),
         resources={
             "requests": {"cpu": _cpu(needs.cpu), "memory": _memory(needs.memory_in_gb)},
@@ -280,13 +280,15 @@ def _container(group: Group, seen: Seen, since: str) -> Document:
 def _waiting(seen: Seen) -> Document:
     if seen.current and seen.observed is not None and seen.observed.readiness is Readiness.FAILED:
         return {"reason": seen.observed.code or "CrashLoopBackOff", "message": seen.observed.message}
+    if seen.held is not None:
+        return {"reason": seen.held.code or "ImagePullBackOff", "message": seen.held.message}
     return {"reason": "ContainerCreating"}
 
 
 def _events(cluster: Cluster, group: Group, pod: Document, seen: Seen) -> Iterator[Document]:
     """Why a pod does not run."""
-    observed = seen.observed
-    if not seen.current or observed is None or observed.readiness is not Readiness.FAILED:
+    observed = seen.held or seen.observed
+    if observed is None or observed.readiness is not Readiness.FAILED or (seen.held is None and not seen.current):
         return
     about_pod, since = pod["metadata"], moment(group.source.changed_at)
     name = f"{about_pod['name']}.{spelled(observed.message, 12)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import signal
 import subprocess
@@ -95,6 +96,19 @@ def test_the_load_balancer_moves_with_its_address_and_health_and_comes_back(job:
     assert _move(job, "InternalLoadBalancer", "default") == [inside, inside]
     assert job.ask(JUMP, uri, key)["status"] == 200
     assert job.ask("internet", uri.replace(inside, public), key)["outcome"] == "blocked"
+
+
+def test_kubernetes_own_client_reads_the_cluster(job: Job) -> None:
+    """With the kubeconfig that `AksCompute.get_credentials` gives."""
+    script = str(Path(__file__).with_name("cluster_reader.py"))
+    done = job.ringfence("exec", "--at", "internet", "--", job.client, "-W", "ignore", script, str(job.state / "admin.json"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    assert found["nodes"] and all(address.startswith("10.") for address in found["nodes"])
+    assert ["diabetes", "Running"] in [pod[:2] for pod in found["pods"]]
+    assert all(pod[2] in found["nodes"] for pod in found["pods"])
+    assert "diabetes" in found["services"]
+    assert found["log"] and found["log"].splitlines()[0] in found["sdk"], "kubectl logs are the service's logs"
 
 
 def test_models_answer_while_the_control_plane_is_dead_and_it_comes_back(job: Job) -> None:

@@ -136,6 +136,7 @@ _ROWS = (
         inline=(Inline(*compute.INLINE, kept=True, flat=True),),
         versions=_AKS,
         operations="operations",
+        actions=frozenset({"listclusterusercredential", "listclusteradmincredential", "listclustermonitoringusercredential"}),
     ),
     Row(
         type="Microsoft.ContainerService/managedClusters/agentPools",

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from ringfence.desired import keys
 from ringfence.desired.network import owners
 from ringfence.desired.state import INTERNET, Record, View
-from ringfence.model import ml, network, storage
+from ringfence.model import ml, network, registry, storage
 from ringfence.model.resource import Snapshot
 from ringfence.policy import names, places
 from ringfence.policy.places import Kind, Place
 
 #: Types whose resources have public names.
-_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT)
+_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT, registry.REGISTRY)
 
 
 def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:

@@ -210,6 +210,38 @@ class Environment(Item):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBuild(Item):
+    """An environment as an image in a registry, made where images are kept; key is `build/<hash>`.
+
+    registry: a login server. It is there once `repository:tag` is.
+    """
+
+    rank: ClassVar[int] = 62
+    environment: Key
+    registry: str
+    repository: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image(Item):
+    """An image on a host, pulled through the network of `endpoint`; key is `img/<of what runs from it>`.
+
+    The registry is asked anew for every fingerprint. registry: host name. reference: a tag or `sha256:…`.
+    secret: under what name the control plane knows the credentials ("" for none); they are no part of this contract.
+    nonce: changes to have the registry asked again.
+    """
+
+    rank: ClassVar[int] = 63
+    endpoint: Key
+    registry: str
+    repository: str
+    reference: str
+    secret: str = ""
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """One file of a bundle. blob: sha256 of its content in the blob store. unpack: a tar.gz to be unpacked at `path`'s folder."""
 
@@ -230,7 +262,7 @@ class Bundle(Item):
 class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
-    bundle: mounted read-only at /var/azureml-app.
+    image: the `Image` it runs from. bundle: mounted read-only at /var/azureml-app.
     variables: environment variables. cpu: cores that it may use at most, or 0 for no limit. memory_mb: MiB.
     port: where it serves; `GET /` is its readiness. nameserver: what its /etc/resolv.conf says.
     nonce: changes to force a restart.
@@ -238,7 +270,7 @@ class Workload(Item):
 
     rank: ClassVar[int] = 70
     endpoint: Key
-    environment: Key
+    image: Key
     bundle: Key
     variables: tuple[tuple[str, str], ...]
     cpu: float
@@ -311,7 +343,21 @@ class Router(Item):
     routes: tuple[Route, ...]
 
 
-AnyItem = Network | Endpoint | ServiceMap | Filter | Balancer | View | Environment | Bundle | Workload | Container | Router
+AnyItem = (
+    Network
+    | Endpoint
+    | ServiceMap
+    | Filter
+    | Balancer
+    | View
+    | Environment
+    | ImageBuild
+    | Image
+    | Bundle
+    | Workload
+    | Container
+    | Router
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,14 +387,28 @@ class Readiness(Enum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A connection that did not come about: from an endpoint (by key) to an address. name: whose address it was."""
+
+    source: Key
+    address: str
+    port: int
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a driver sees of one item. code and message say why it failed, in words for the resource's owner."""
+    """What a driver sees of one item. code and message say why it failed, in words for the resource's owner.
+
+    flow: what did not get through, when that is why.
+    """
 
     fingerprint: str
     readiness: Readiness = Readiness.READY
     code: str = ""
     message: str = ""
+    flow: Flow | None = None
 
 
 #: Fields that a fingerprint does not cover.

@@ -11,10 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from ringfence.model import compute, containers, group, ml, network, storage
+from ringfence.model import compute, containers, group, ml, network, registry, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, Resource, Snapshot
-from ringfence.policy import container_groups
+from ringfence.policy import container_groups, registries
 
 #: The network of a cluster that names none, as AKS lays it out.
 _OWN_SPACE, _OWN_SUBNET = "10.224.0.0/12", "10.224.0.0/16"
@@ -32,6 +32,8 @@ def companions(snapshot: Snapshot, resource: Resource) -> tuple[Resource, ...]:
         return _of_compute(snapshot, resource)
     if resource.type == ml.WORKSPACE:
         return _of_workspace(snapshot, resource)
+    if registries.needs_image(resource):
+        return _registry_of(snapshot, resource)
     if resource.type == containers.CONTAINER_GROUP:
         return container_groups.companions(snapshot, resource)
     return ()
@@ -118,6 +120,19 @@ def _of_workspace(snapshot: Snapshot, owner: Resource) -> tuple[Resource, ...]:
     id = owner.id.group_id.resource("Microsoft.Storage/storageAccounts", f"{letters}{_suffix(owner, 11)}"[:24])
     account = _companion(snapshot, owner, id, storage.StorageAccount())
     return (dataclasses.replace(account, sku={"name": "Standard_LRS", "tier": "Standard"}, kind="StorageV2"),)
+
+
+def _registry_of(snapshot: Snapshot, user: Resource) -> tuple[Resource, ...]:
+    """The registry of a workspace that names none, made when the first image is: with an admin user, as AML (v1) makes it."""
+    id = user.id
+    while id.type.lower() != ml.WORKSPACE:
+        id = id.parent
+    owner = snapshot.need(id)
+    if registries.of_workspace(snapshot, owner) is not None:
+        return ()
+    asked = registry.Registry(admin_user_enabled=True)
+    made = _companion(snapshot, owner, registries.companion_id(owner), asked)
+    return (dataclasses.replace(made, sku={"name": "Standard", "tier": "Standard"}, state=user.state),)
 
 
 def _companion(snapshot: Snapshot, owner: Resource, id: ResourceId, properties: Properties) -> Resource:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
-from ringfence.model import compute, ml, network, serving, storage
+from ringfence.model import compute, ml, network, registry, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import container_groups, places, tags
+from ringfence.policy import container_groups, places, registries, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -67,6 +67,8 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         found[workspace_host(workspace)] = tags.host("AzureMachineLearning", workspace.region)
     for account in places.alive(snapshot, storage.STORAGE_ACCOUNT):
         found[blob_host(account.id.name)] = tags.host("Storage", account.region)
+    for images in places.alive(snapshot, registry.REGISTRY):
+        found[registries.login_server(images)] = tags.host("AzureContainerRegistry", images.region)
     for owner in places.alive(snapshot, ml.COMPUTE):
         cluster, address = cluster_of(snapshot, owner), snapshot.value(owner.key, places.API_SERVER)
         if cluster is not None and address is not None:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
-from ringfence.api.arm import directory, metadata, paths, wire
+from ringfence.api.arm import directory, metadata, paths, registries, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.deployments import Deployments
@@ -25,6 +25,7 @@ from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.control.engine import Engine
 from ringfence.model import deployment, errors, private_dns
 from ringfence.model.ids import GROUP_TYPE
@@ -45,7 +46,14 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        verifier: Verifier,
+        subscription: Subscription,
+        issue: Issue | None,
+        images: RegistryActions | None = None,
+    ) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -53,6 +61,7 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._images = images
         self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
@@ -124,11 +133,15 @@ class Arm:
         """POST of something that is no resource: an action on the item before it."""
         assert path.id is not None
         kind, _, action = path.type.rpartition("/")
+        if path.type.lower() == registries.CHECK_NAME:
+            return self._of_registries().check_name(asked)
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
+        if row.type == registries.TYPE:
+            return self._of_registries().act(asked, path.id, action.lower())
         self._engine.get(path.id)
         raise errors.Unsupported(
             "NotSupported",
@@ -163,12 +176,19 @@ class Arm:
             return self._deployments.listed(path.id)
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             return self._deployments.operations(path.id)
+        if path.type.lower() == registries.USAGES:
+            return self._of_registries().usages(path.id)
         if path.type.lower().endswith("/privatelinkresources"):
             return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
         if path.type.lower() == f"{private_dns.ZONE}/all":
             return self._items.record_sets(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
         return self._items.collection(directory.row_of(type, version), path.id)
+
+    def _of_registries(self) -> RegistryActions:
+        if self._images is None:
+            raise errors.Unsupported("NotSupported", "This control plane keeps no images, so it has no registry to act on.")
+        return self._images
 
     def _own(self, subscription: str) -> None:
         """Raises for every subscription but the one there is."""
@@ -181,9 +201,18 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None = None) -> Starlette:
-    """The application for `management.azure.com`. issue: tickets of connections into containers."""
-    arm = Arm(engine, verifier, subscription, issue)
+def build(
+    engine: Engine,
+    verifier: Verifier,
+    subscription: Subscription,
+    issue: Issue | None = None,
+    images: RegistryActions | None = None,
+) -> Starlette:
+    """The application for `management.azure.com`.
+
+    issue: tickets of connections into containers. images: None where no registry keeps any.
+    """
+    arm = Arm(engine, verifier, subscription, issue, images)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

@@ -33,6 +33,7 @@ from ringfence.policy.admission import (
     private_dns,
     private_link,
     references,
+    registries,
     security,
 )
 from ringfence.policy.admission.case import Advice, Case, Rule
@@ -70,7 +71,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
     serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),
     access.VAULT: _Rules(rules=plain.RULES),
-    registry.REGISTRY: _Rules(rules=plain.RULES),
+    registry.REGISTRY: _Rules(rules=(*registries.RULES, *plain.RULES)),
 }
 
 

@@ -9,13 +9,17 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from process_world import ENDPOINT, World, until
+from typing import TYPE_CHECKING, Any
 
 from ringfence.desired.state import Container, Readiness, Volume
 from ringfence.drivers.linux import instances, processes
 from ringfence.drivers.linux.containers import Containers
 from ringfence.drivers.linux.folders import tail
+
+if TYPE_CHECKING:
+    from tests.workloads.process_world import ENDPOINT, World, until
+else:
+    from process_world import ENDPOINT, World, until
 
 #: Until it is told to stop; the first process of a PID namespace heeds only what it asked for.
 _STAY = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
@@ -68,7 +72,7 @@ class Host:
         assert self.containers.put(item) is None
         return item
 
-    def ran(self, script: str, **more: object) -> str:
+    def ran(self, script: str, **more: Any) -> str:
         """What a script prints, once it has ended."""
         item = self.start("sh", "-c", script, **more)
         until(lambda: self.status(item.key).state == "ended")

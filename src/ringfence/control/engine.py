@@ -9,6 +9,7 @@ the store's version at each write. Usable from any thread; every call may block.
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -213,6 +214,10 @@ class Engine:
         """What one container of a group has printed."""
         key = self.containers(id).get(name)
         return "" if key is None else self._driver.logs(key)
+
+    def terminal(self, id: ResourceId, name: str, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        """Run a command in one container of a group. Raises KeyError when it does not run, OSError when it cannot start."""
+        return self._driver.terminal(self.containers(id)[name], command, rows, columns)
 
     def build_log(self, id: ResourceId) -> str:
         """What the build of a service's environment has printed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import compute, dns, ml, network
+from ringfence.desired import compute, containers, dns, ml, network
 from ringfence.desired.state import AnyItem, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import places
@@ -19,5 +19,6 @@ def build(snapshot: Snapshot) -> State:
         *compute.balancers(snapshot),
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
+        *containers.items(snapshot, everyone),
     ]
     return State.of(found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringfence.model import containers, group, network
+from ringfence.model import containers, group, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
 
@@ -20,6 +20,7 @@ PUBLIC_ADDRESS = "address-public"
 PLATFORM_SUBSCRIPTION = "00000000-0000-0000-0000-000000000ac1"
 _SPACE, _SUBNET = "10.255.0.0/24", "containers"
 _DOMAIN = "azurecontainer.io"
+_DOCKER = "registry-1.docker.io"
 
 
 def of(resource: Resource) -> containers.ContainerGroup:
@@ -95,6 +96,24 @@ def companions(snapshot: Snapshot, resource: Resource) -> tuple[Resource, ...]:
         _companion(snapshot, resource, vnet, network.VirtualNetwork(address_space=space)),
         _companion(snapshot, resource, vnet.child("subnets", _SUBNET), network.Subnet(address_prefix=_SPACE)),
     )
+
+
+def serves(snapshot: Snapshot, resource: Resource) -> bool:
+    """Whether a web service made the group for itself."""
+    owner = snapshot.get(resource.managed_by) if resource.managed_by else None
+    return owner is not None and owner.type == serving.SERVICE
+
+
+def image_name(text: str) -> tuple[str, str, str]:
+    """Registry, repository and tag or digest of an image, read as container tools do: without a registry it is Docker's."""
+    name, at, digest = text.partition("@")
+    head, slash, rest = name.partition("/")
+    host, path = (head, rest) if slash and ("." in head or ":" in head or head == "localhost") else (_DOCKER, name)
+    if host == _DOCKER and "/" not in path:
+        path = f"library/{path}"
+    repository, colon, tag = path.rpartition(":")
+    repository, tag = (repository, tag) if colon and "/" not in tag else (path, "latest")
+    return host.lower(), repository, digest if at else tag
 
 
 def hidden(resource: Resource) -> bool:

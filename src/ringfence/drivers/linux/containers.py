@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,7 @@ from ringfence.drivers.base import Failure
 from ringfence.drivers.linux import cell_image, processes, run
 from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
 from ringfence.drivers.linux.folders import Folders, slug
+from ringfence.drivers.linux.image_store import NotPulled
 from ringfence.drivers.linux.launch_spec import NOBODY, LaunchSpec
 from ringfence.drivers.linux.processes import Supervisor
 from ringfence.drivers.linux.terminal import TerminalSpec
@@ -51,11 +52,11 @@ class Unpacked(Protocol):
 
 
 class NotThere(Exception):
-    """An image is not unpacked; the message names it."""
+    """An image cannot be run; the message says why."""
 
 
 class Containers:
-    """namespace: path of an endpoint's network namespace; raises KeyError. image: what an image item pulled; raises NotThere."""
+    """namespace: path of an endpoint's network namespace; raises KeyError. image: what an image item pulled; raises NotPulled."""
 
     def __init__(
         self, folders: Folders, cgroups: Cgroups, namespace: Callable[[Key], str], image: Callable[[Key], Unpacked]
@@ -81,7 +82,7 @@ class Containers:
             run.launch(spec, processes.stamps(item, group))
         except KeyError:
             return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
-        except (CgroupError, NotThere, run.LaunchError, OSError) as error:
+        except (CgroupError, NotThere, NotPulled, run.LaunchError, OSError) as error:
             return Failure(item.key, "ContainerCannotRun", f"The container '{item.container}' cannot be started: {error}")
         return None
 
@@ -97,10 +98,10 @@ class Containers:
         """Whether a process of any of these keys is left, on its way out or not."""
         return not keys.isdisjoint(processes.scan(self._folders.statuses, PREFIX))
 
-    def uses(self) -> frozenset[Key]:
-        """Images that containers run from, or may be started from again."""
+    def uses(self, dropped: Collection[Key]) -> frozenset[Key]:
+        """Images that containers of other keys than these run from, or may be started from again."""
         found = processes.scan(self._folders.statuses, PREFIX)
-        return frozenset(used for supervisors in found.values() for s in supervisors for used in s.uses)
+        return frozenset(used for key, supervisors in found.items() if key not in dropped for s in supervisors for used in s.uses)
 
     def sweep(self) -> None:
         """Remove the folders of groups of which no container is left."""

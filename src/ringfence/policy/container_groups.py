@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ringfence.model import containers, group, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
+from ringfence.policy import tags
 
 #: Purposes of the address in the subnet, and of the one on the internet.
 ADDRESS = "address"
@@ -21,6 +22,8 @@ PLATFORM_SUBSCRIPTION = "00000000-0000-0000-0000-000000000ac1"
 _SPACE, _SUBNET = "10.255.0.0/24", "containers"
 _DOMAIN = "azurecontainer.io"
 _DOCKER = "registry-1.docker.io"
+#: Where connections into containers go: one of the addresses that no API server gets.
+_TERMINALS, _TERMINALS_AT = "bridge-linux.", 2
 
 
 def of(resource: Resource) -> containers.ContainerGroup:
@@ -76,9 +79,19 @@ def host_name(resource: Resource) -> str | None:
     return f"{asked.dns_name_label.lower()}.{resource.region}.{_DOMAIN}"
 
 
+def terminal_host(region: str) -> str:
+    """Where connections into the containers of a region go."""
+    return f"{_TERMINALS}{region}.management.{_DOMAIN}"
+
+
+def is_terminal_host(host: str) -> bool:
+    return host.startswith(_TERMINALS) and host.endswith(f".management.{_DOMAIN}")
+
+
 def hosts(snapshot: Snapshot) -> dict[str, str]:
-    """The public names of groups -> their addresses."""
-    found = {}
+    """The public names of groups, and of the connections into their containers -> addresses."""
+    regions = {resource.region for resource in alive(snapshot)}
+    found = {terminal_host(region): str(tags.api_server_block(region)[_TERMINALS_AT]) for region in sorted(regions)}
     for resource in alive(snapshot):
         name, value = host_name(resource), snapshot.value(resource.key, PUBLIC_ADDRESS)
         if name is not None and value is not None:

@@ -41,6 +41,7 @@ from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.blob import app as blob
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
+from ringfence.api.graph import app as graph
 from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
@@ -61,7 +62,7 @@ from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver, Registries
 from ringfence.model import errors, storage
 from ringfence.model.resource import Resource
-from ringfence.policy import registries
+from ringfence.policy import principals, registries
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -157,7 +158,9 @@ def _linux(layout: Layout) -> _Ground:
 
     found = record.load(layout)
     cgroups = found.cgroups if found is not None else ()
-    driver = LinuxDriver(layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups)
+    driver = LinuxDriver(
+        layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
+    )
     driver.prepare()
     edge = _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS))
     return _Ground(driver, edge, True, driver.close, driver.serve)
@@ -199,7 +202,8 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
 
 def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, kept: _Kept) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
-    verifier = verify.Verifier(signer.public_key, tenant, _now)
+    verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
+    sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
     subscription = Subscription(admin.subscription_id.lower(), tenant)
     registry_tokens = Tokens(tokens.load_key(layout.folder / "pki" / "registry.key"), _now, _new_id)
     desk = Desk(
@@ -207,7 +211,9 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
     )
     return {
         hosts.ARM: arm.build(engine, verifier, subscription, images=RegistryActions(engine, kept.images, kept.passwords)),
-        hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
+        hosts.ENTRA: sign_in.app(),
+        hosts.DEVICE: sign_in.device_page(),
+        hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
         hosts.BLOB: blob.build(kept.blobs, functools.partial(_account, engine), _now, _new_id),
         hosts.KUBERNETES: kubernetes.build(),
@@ -223,6 +229,14 @@ def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
     principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
     administrator.ensure(identities, principal, admin.client_secret, _now())
+
+
+def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
+    """Whom a token still speaks for: somebody of the directory, or a managed identity whose resource is there."""
+    found = engine.identities.standing(object_id, issued_at)
+    if found is None and any(p.object_id == object_id for p in principals.managed(engine.snapshot())):
+        return engine.identities.groups_of(object_id)
+    return found
 
 
 def _account(engine: Engine, name: str) -> str | None:

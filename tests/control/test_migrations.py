@@ -107,6 +107,13 @@ def _opened_until(path: Path, number: int) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+def test_a_table_that_is_new_is_made_in_an_older_database(tmp_path: Path) -> None:
+    opened = Store(_old(tmp_path))
+    with opened.read() as connection:
+        assert sa.inspect(connection).has_table("blobs"), blobs.__doc__
+    opened.close()
+
+
 def test_the_migrations_lead_from_each_schema_to_the_next() -> None:
     assert [migration.leads_from for migration in migrations.MIGRATIONS] == list(range(1, store.SCHEMA))
     assert not re.search(r"\bstore\.", Path(migrations.__file__).read_text()), "migrations outlive the tables of `store`"

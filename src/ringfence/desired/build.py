@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import compute, containers, dns, ml, network
+from ringfence.desired import balancing, compute, containers, dns, ml, network, service_groups
 from ringfence.desired.state import AnyItem, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import places
@@ -17,8 +17,10 @@ def build(snapshot: Snapshot) -> State:
         *compute.service_maps(snapshot, everyone),
         *network.filters(snapshot, everyone),
         *compute.balancers(snapshot),
+        *balancing.balancers(snapshot),
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
         *containers.items(snapshot, everyone),
+        *service_groups.items(snapshot, everyone),
     ]
     return State.of(found)

@@ -10,18 +10,20 @@ from collections.abc import Iterable, Iterator
 from ringfence.desired import keys
 from ringfence.desired.network import owners
 from ringfence.desired.state import INTERNET, Record, View
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import ml, network, registry, storage
 from ringfence.model.resource import Snapshot
-from ringfence.policy import names, places
+from ringfence.policy import balancing, names, places
 from ringfence.policy.places import Kind, Place
 
 #: Types whose resources have public names.
-_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT, registry.REGISTRY)
+_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT, balancing_nouns.PUBLIC_ADDRESS, registry.REGISTRY)
 
 
 def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
     """One view for the internet, one for each virtual network, one for each cluster's resolver."""
-    public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(names.hosts(snapshot).items()))
+    everywhere = {**names.hosts(snapshot), **names.scoring(snapshot), **balancing.names(snapshot)}
+    public = tuple(Record(name=name, kind="A", values=(address,)) for name, address in sorted(everywhere.items()))
     named = sorted(r.key for type in _NAMED for r in places.alive(snapshot, type))
     yield View(key="dns/internet", owners=tuple(named), at=INTERNET, records=public)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from ringfence.desired import keys
+from ringfence.desired import balancing, keys
 from ringfence.desired.state import INTERNET, Binding, Endpoint, Filter, Network, Rule, RuleSet
 from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
@@ -22,16 +22,19 @@ _IN_CLUSTER = (Kind.NODE, Kind.ROUTER, Kind.RESOLVER)
 
 def networks(snapshot: Snapshot) -> Iterator[Network]:
     """One router for each virtual network."""
+    owned = balancing.owned(snapshot)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
         assert isinstance(vnet.properties, network.VirtualNetwork)
         index = snapshot.value(vnet.id, places.INDEX)
         if index is not None:
+            pairs, users = owned.get(vnet.key, ((), ()))
             yield Network(
                 key=keys.network(vnet.key),
-                owners=(vnet.key,),
+                owners=(vnet.key, *users),
                 index=int(index),
                 prefixes=vnet.properties.prefixes,
                 egress=snapshot.value(vnet.id, places.EGRESS),
+                owned=pairs,
             )
 
 

@@ -7,10 +7,10 @@ the loopback, so that no way leads around the key. Environment, image and bundle
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from ringfence.desired import images, keys, ml
-from ringfence.desired.state import AnyItem, Router, Target, Tls
+from ringfence.desired.state import AnyItem, Router, Target, Tls, Workload
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import container_groups, places, service_groups
 from ringfence.policy.places import Kind, Place
@@ -18,19 +18,12 @@ from ringfence.policy.places import Kind, Place
 _LOOPBACK = "127.0.0.1"
 
 
-def hosted(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[tuple[Resource, Place]]:
-    """Each service in a container group, and where that is."""
-    for place in everyone:
-        if place.kind is Kind.CONTAINERS:
-            group = snapshot.need(place.owner)
-            if container_groups.serves(snapshot, group) and not container_groups.of(group).run.stopped:
-                yield snapshot.need(group.managed_by or ""), place
-
-
-def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
+def items(snapshot: Snapshot, everyone: Sequence[Place]) -> Iterator[AnyItem]:
     """The image, the process and the router of each. What they share with others is in `ml`."""
-    for service, place in hosted(snapshot, everyone):
-        group = snapshot.need(place.owner)
+    where = {place.owner: place for place in everyone if place.kind is Kind.CONTAINERS}
+    for service in ml.hosted(snapshot, everyone):
+        group = snapshot.need(service_groups.group_id(service))
+        place = where[group.key]
         owners, endpoint = (group.key, service.key), keys.endpoint(place)
         made = ml.image(snapshot, service)
         if made is None:
@@ -40,15 +33,18 @@ def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
             snapshot, made, snapshot.need(service.id.parent), key=keys.image(service.key, 0), endpoint=endpoint, nonce=nonce
         )
         yield dataclasses.replace(pulled, owners=owners)
-        needs = asked.container_resource_requirements
-        yield ml.workload(
-            snapshot,
-            service,
-            place,
-            image=pulled.key,
-            cpu=needs.cpu,
-            memory_gb=needs.memory_in_gb,
+        needs, files = asked.container_resource_requirements, ml.bundle(snapshot, service).key
+        yield Workload(
+            key=keys.pod(service.key, 0),
             owners=owners,
+            needs=(pulled.key, files),
+            endpoint=endpoint,
+            image=pulled.key,
+            bundle=files,
+            variables=ml.variables(snapshot, service),
+            cpu=needs.cpu,
+            memory_mb=int(needs.memory_in_gb * 1024),
+            port=places.SCORING_PORT,
             nonce=nonce,
         )
         yield _router(service, group, place)
@@ -57,7 +53,7 @@ def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
 def _router(service: Resource, group: Resource, place: Place) -> Router:
     asked = service_groups.of(service)
     tls = Tls(name=asked.cname or "", certificate=asked.ssl_certificate or "", key=asked.ssl_key or "")
-    route = dataclasses.replace(ml.route(service), targets=(Target(address=_LOOPBACK, port=places.SCORING_PORT),))
+    route = ml.route(service, (Target(address=_LOOPBACK, port=places.SCORING_PORT),))
     return Router(
         key=keys.router(group.key),
         owners=(group.key, service.key),

@@ -48,12 +48,14 @@ class Network(Item):
     index: small, unique, stable; names and transit addresses derive from it.
     prefixes: address space; what has no endpoint inside it is dropped, never sent on.
     egress: the public address that outbound connections take, or None for no way out.
+    owned: pairs of a public address and the private one that has it for itself, both ways.
     """
 
     rank: ClassVar[int] = 10
     index: int
     prefixes: tuple[str, ...]
     egress: str | None = None
+    owned: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,8 @@ class Balancer(Item):
     public: the frontend is a public address, routed from the edge to this network.
     floating: inbound rules of the targets judge the frontend's address and port (Azure's
     floating IP, which AKS always uses), not the target's.
+    by_source: whether a client's address alone decides who gets its connections.
+    probe_port: 0 for no probes: every target counts as healthy.
     probe_path: an HTTP GET that must answer 200, or None for a TCP connect. Probes come from 168.63.129.16.
     """
 
@@ -165,6 +169,7 @@ class Balancer(Item):
     public: bool
     floating: bool
     targets: tuple[Target, ...]
+    by_source: bool = False
     probe_port: int
     probe_path: str | None = None
     probe_interval_s: float = 5.0
@@ -322,6 +327,7 @@ class Route:
     """One service behind an inference router.
 
     keys: hex sha256 of every accepted `Authorization` value (`Bearer <key>`); required when auth is on.
+    token_key: a public key (PEM) instead of keys: a token signed with its other half, for `audience`, opens the service.
     """
 
     service: str
@@ -331,16 +337,37 @@ class Route:
     timeout_ms: int
     max_concurrent: int
     max_queue_wait_ms: int
+    token_key: str = ""
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How a router ends TLS. name: what the certificate is for.
+
+    certificate, key: PEM, the certificate first in its chain. Both empty: the driver has one issued for `name`, and renews it.
+    serial: changes to have another one issued.
+    """
+
+    name: str
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router(Item):
-    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`."""
+    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`.
+
+    root: the one service that is served at `/`; "" for all of them below their names.
+    """
 
     rank: ClassVar[int] = 80
     endpoint: Key
     port: int
     routes: tuple[Route, ...]
+    tls: Tls | None = None
+    root: str = ""
 
 
 AnyItem = (

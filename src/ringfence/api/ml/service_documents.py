@@ -12,9 +12,20 @@ from ringfence.control.operations import Operation, Status
 from ringfence.model import serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import places
+from ringfence.policy import container_groups, endpoints, places, service_groups
 
-_HIDDEN = {"files", "primary_key", "secondary_key", "nonce", "created_time", "updated_time"}
+_HIDDEN = {
+    "files",
+    "primary_key",
+    "secondary_key",
+    "token_key",
+    "token_public_key",
+    "ssl_key",
+    "scale",
+    "nonce",
+    "created_time",
+    "updated_time",
+}
 _STATES: Mapping[ProvisioningState, str] = {
     ProvisioningState.ACCEPTED: "Transitioning",
     ProvisioningState.CREATING: "Transitioning",
@@ -43,10 +54,25 @@ def document(snapshot: Snapshot, service: Resource, latest: Operation | None) ->
         "error": failure(latest),
         "scoringUri": scoring_uri(snapshot, service),
         "models": _models(snapshot, service.id.parent, properties.environment_image_request.model_ids),
+        **_where(snapshot, service),
         "imageId": None,
         "imageDigest": None,
         "deploymentStatus": None,
         "operationId": latest.id if latest is not None else None,
+    }
+
+
+def _where(snapshot: Snapshot, service: Resource) -> dict[str, object]:
+    """What only services in container groups show (contract section 7.4). publicIp: none in a subnet."""
+    if not service_groups.is_hosted(service):
+        return {}
+    properties, group = of(service), service_groups.group_of(snapshot, service)
+    vnet = properties.vnet_configuration
+    return {
+        "location": group.location if group is not None else properties.location,
+        "publicIp": snapshot.value(group.id, container_groups.PUBLIC_ADDRESS) if group is not None else None,
+        "vnetConfiguration": vnet.model_dump(mode="json", by_alias=True) if vnet is not None else None,
+        "sslKey": None,
     }
 
 
@@ -70,16 +96,18 @@ def failure(latest: Operation | None) -> dict[str, object] | None:
 
 
 def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:
-    """`http://<cluster address>/api/v1/service/<name>/score` once the service has answered, else None.
+    """`http://<cluster address>/api/v1/service/<name>/score` (with TLS: https and its name) once it has answered, else None.
 
     All services of a cluster share its address.
     """
+    if service_groups.is_hosted(service):
+        return service_groups.url(snapshot, service) if service.state is ProvisioningState.SUCCEEDED else None
     where = places.compute_of(service)
     cluster = snapshot.get(where) if where is not None else None
     if cluster is None or service.state is not ProvisioningState.SUCCEEDED:
         return None
     address = places.frontend_address(snapshot, cluster)
-    return None if address is None else f"http://{address}/api/v1/service/{service.id.name}/score"
+    return None if address is None else endpoints.url(cluster, address, service.id.name)
 
 
 def _models(snapshot: Snapshot, workspace: ResourceId, ids: Sequence[str]) -> list[object]:

@@ -23,6 +23,8 @@ FRONTENDS_PUBLIC, FRONTENDS_INTERNAL = "frontends_public", "frontends_internal"
 """Maps from address, protocol and port to the chain of a balancer."""
 FLOATING_MARK = "0x1"
 """The mark of connections whose inbound rules judge the frontend and not the target."""
+OWNED_IN, OWNED_OUT = "owned_in", "owned_out"
+"""Maps from a public address to the private one that has it for itself, and back."""
 EGRESS = "egress"
 """The chain that rewrites the source of what leaves for the edge."""
 
@@ -107,6 +109,12 @@ table ip {TABLE} {{
  map {FRONTENDS_INTERNAL} {{
   type ipv4_addr . inet_proto . inet_service : verdict;
  }}
+ map {OWNED_IN} {{
+  type ipv4_addr : ipv4_addr;
+ }}
+ map {OWNED_OUT} {{
+  type ipv4_addr : ipv4_addr;
+ }}
  chain spoofing {{
   type filter hook prerouting priority -300; policy accept;
   iifname "lo" accept
@@ -132,6 +140,7 @@ table ip {TABLE} {{
   type nat hook prerouting priority -100; policy accept;
   iifname "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_PUBLIC}
   iifname != "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_INTERNAL}
+  iifname "{UPLINK}" dnat to ip daddr map @{OWNED_IN}
  }}
  chain crossing {{
   type filter hook forward priority 0; policy drop;
@@ -158,6 +167,7 @@ table ip {TABLE} {{
  }}
  chain rewrite {{
   type nat hook postrouting priority 100; policy accept;
+  oifname "{UPLINK}" snat to ip saddr map @{OWNED_OUT}
   oifname "{UPLINK}" jump {EGRESS}
  }}
 }}
@@ -180,8 +190,13 @@ def fill(network: Network) -> str:
         f"flush set ip {TABLE} local",
         f"flush chain ip {TABLE} way_out",
         f"flush chain ip {TABLE} {EGRESS}",
+        f"flush map ip {TABLE} {OWNED_IN}",
+        f"flush map ip {TABLE} {OWNED_OUT}",
         f"add element ip {TABLE} local {{ {', '.join(network.prefixes)} }}",
     ]
+    for public, private in network.owned:
+        lines.append(f"add element ip {TABLE} {OWNED_IN} {{ {public} : {private} }}")
+        lines.append(f"add element ip {TABLE} {OWNED_OUT} {{ {private} : {public} }}")
     if network.egress is not None:
         lines.append(f"add rule ip {TABLE} way_out accept")
         lines.append(f"add rule ip {TABLE} {EGRESS} snat to {network.egress}")

@@ -16,6 +16,7 @@ from ringfence.desired.state import AnyItem, Bundle, Container, Environment, Ima
 from ringfence.drivers.base import Credential, Failure, Instance, Registries, RuleCount
 from ringfence.drivers.linux import environments, image_store, instances, processes
 from ringfence.drivers.linux.bundles import Bundles
+from ringfence.drivers.linux.certificates import Issue
 from ringfence.drivers.linux.cgroups import Cgroups
 from ringfence.drivers.linux.containers import PREFIX as CONTAINERS
 from ringfence.drivers.linux.containers import Containers
@@ -38,9 +39,19 @@ _Process = Environment | ImageBuild | Image | Bundle | Workload | Container | Ro
 
 
 class LinuxDriver:
-    """state_dir: kept over restarts. scoring: the scoring server's folder. cgroups: folders in which groups may be made."""
+    """state_dir: kept over restarts. scoring: the scoring server's folder. cgroups: folders in which groups may be made.
 
-    def __init__(self, state_dir: Path, scoring: Path, cgroups: Iterable[str] = (), runtime_dir: Path = ROOT) -> None:
+    issue: makes certificates for names.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        scoring: Path,
+        cgroups: Iterable[str] = (),
+        runtime_dir: Path = ROOT,
+        issue: Issue | None = None,
+    ) -> None:
         self._folders = Folders(state_dir, runtime_dir)
         self._cgroups = Cgroups(cgroups)
         self._fabric = Fabric(runtime_dir)
@@ -48,7 +59,7 @@ class LinuxDriver:
         self._containers = Containers(
             self._folders, self._cgroups, self.namespace, lambda key: image_store.find(self._folders, key)
         )
-        self._routers = Routers(self._folders, self._cgroups, self.namespace)
+        self._routers = Routers(self._folders, self._cgroups, self.namespace, issue)
         self._environments = Environments(self._folders)
         self._pulls = Pulls(self._folders, lambda key, kind: self.open_socket(key, socket.AF_INET, kind), self._credential)
         self._registries: Registries | None = None
@@ -125,6 +136,9 @@ class LinuxDriver:
 
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         return self._fabric.health()
+
+    def load(self, key: Key) -> Mapping[str, int]:
+        return self._routers.load(key)
 
     def namespace(self, key: Key) -> str:
         return self._fabric.namespace(key)

@@ -109,9 +109,10 @@ def destroy(namespaces: Namespaces, router: Namespace) -> None:
 
 
 def publish(router: Namespace, edge: Namespace) -> None:
-    """Route to a router, from the edge, its way out and its public frontends, and nothing else."""
+    """Route to a router, from the edge, its way out, its public frontends and the addresses of single endpoints."""
     addresses = {address for address, _, _ in frontends(router, chains.FRONTENDS_PUBLIC)}
-    links.publish(edge, index_of(router), frozenset(addresses | _egress(router)))
+    owned = {str(public) for public, _ in elements(router, chains.OWNED_IN)}
+    links.publish(edge, index_of(router), frozenset(addresses | owned | _egress(router)))
 
 
 def frontends(router: Namespace, table_map: str) -> Mapping[Frontend, str]:

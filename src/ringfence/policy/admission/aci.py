@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from ringfence.model import errors, ml, network, private_link, serving
 from ringfence.model.ids import ResourceId
-from ringfence.model.resource import Resource
 from ringfence.policy import firewalls, places, registries, service_groups
 from ringfence.policy import private_link as targets
 from ringfence.policy.admission import containers, tls
@@ -81,7 +80,7 @@ def registry_is_outside_of_the_network(case: Case) -> Iterator[Finding]:
         yield errors.Invalid(
             "ContainerRegistryInVirtualNetwork",
             f"The container registry {named.id} of the workspace is in the virtual network {subnet.parent}. With Azure Container "
-            "Instances in a virtual network, the workspace's registry cannot be in that network. Use another network or registry.",
+            "Instances in a virtual network, the workspace's registry cannot be in that network. Use another of either.",
             target=_VNET,
         )
 

@@ -50,6 +50,7 @@ from ringfence.api.registry import app as registry
 from ringfence.api.registry import callers as registry_callers
 from ringfence.api.registry.sign_in import Desk
 from ringfence.api.registry.tokens import Tokens
+from ringfence.api.terminals import Terminals
 from ringfence.control import blobs
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
@@ -72,6 +73,8 @@ log = logging.getLogger("server")
 _KEEP_ALIVE_S = 75
 _FAREWELL_S = 2
 _BACKLOG = 1024
+#: Bytes of one message of a websocket: what is typed at a terminal.
+_MOST_MESSAGE = 1 << 20
 #: A request goes through three threads; with Python's 5 ms, a thread that computes makes each of them wait.
 _SWITCH_S = 0.0005
 _HTTPS = 443
@@ -209,14 +212,17 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
     desk = Desk(
         registry_tokens, registry_callers.Callers(verifier, engine.identities.authenticate, engine.snapshot), kept.passwords
     )
+    terminals = Terminals(engine, time.monotonic)
+    images = RegistryActions(engine, kept.images, kept.passwords)
     return {
-        hosts.ARM: arm.build(engine, verifier, subscription, images=RegistryActions(engine, kept.images, kept.passwords)),
+        hosts.ARM: arm.build(engine, verifier, subscription, images=images, issue=terminals.issue),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
         hosts.BLOB: blob.build(kept.blobs, functools.partial(_account, engine), _now, _new_id),
         hosts.KUBERNETES: kubernetes.build(),
+        hosts.TERMINALS: terminals,
         hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),
     }
 
@@ -257,7 +263,9 @@ def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
     config = uvicorn.Config(
         app,
         http="h11",
-        ws="none",
+        ws="wsproto",
+        ws_max_size=_MOST_MESSAGE,
+        ws_per_message_deflate=False,
         loop="none",
         lifespan="off",
         log_config=None,

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ringfence.control import ownership
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -108,7 +110,7 @@ _IMAGES = (
 MIGRATIONS = tuple(
     Migration(number, carry_out)
     for number, carry_out in enumerate(
-        (_keep_a_directory, _keep_images),
+        (_keep_a_directory, ownership.move, _keep_images),
         start=1,
     )
 )

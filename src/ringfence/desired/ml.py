@@ -30,7 +30,7 @@ from ringfence.desired.state import (
 )
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, container_groups, endpoints, environments, names, places, service_groups, sizes, tokens
+from ringfence.policy import clusters, container_groups, endpoints, environments, places, service_groups, sizes, tokens
 from ringfence.policy.places import Kind, Place
 
 APP_ROOT = "/var/azureml-app"
@@ -160,15 +160,13 @@ def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator
     if made is None or not nodes:
         return
     needs = one.properties.container_resource_requirements
-    cluster = snapshot.need(one.replicas[0].cluster or "").properties
-    assert isinstance(cluster, ml.Compute)
-    node = sizes.size(cluster.properties.agent_vm_size)
-    acting = names.cluster_of(snapshot, snapshot.need(one.replicas[0].cluster or "")) or one.resource
+    cluster = snapshot.need(one.replicas[0].cluster or "")
+    cores = max((size.cores for size in map(sizes.of_pool, clusters.pools_of(snapshot, cluster)) if size is not None), default=0)
     for place in one.replicas:
         pulled = images.pull(
             snapshot,
             made,
-            acting,
+            cluster,
             key=keys.image(one.resource.key, place.number),
             endpoint=keys.endpoint(nodes[place.number % len(nodes)]),
             nonce=one.properties.nonce,
@@ -183,10 +181,10 @@ def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator
             bundle=files,
             variables=variables(snapshot, one.resource),
             # Without a limit of its own a pod is bounded by its node's cores, and by the memory it asked for.
-            cpu=needs.cpu_limit or float(node.cores if node is not None else needs.cpu),
+            cpu=needs.cpu_limit or float(cores or needs.cpu),
             memory_mb=int((needs.memory_in_gb_limit or needs.memory_in_gb) * 1024),
             port=places.SCORING_PORT,
-            nameserver=cluster.properties.dns_service_ip,
+            nameserver=clusters.of(cluster).dns_service_ip,
             nonce=one.properties.nonce,
         )
 
@@ -220,14 +218,14 @@ def _model_dir(versions: list[Resource]) -> str:
 
 
 def _router(snapshot: Snapshot, place: Place, served: list[_Served]) -> Router:
-    cluster = snapshot.need(place.owner)
-    concerned = {cluster.key, companions.cluster_id(cluster).key, *(one.resource.key for one in served)}
+    user = snapshot.need(place.owner)
+    concerned = {user.key, *(one.resource.key for one in served)}
     return Router(
-        key=keys.router(cluster.key),
+        key=keys.router(user.key),
         owners=tuple(sorted(concerned)),
         endpoint=keys.endpoint(place),
-        port=endpoints.port(cluster),
-        tls=_tls(cluster),
+        port=endpoints.port(user),
+        tls=_tls(user),
         routes=tuple(route(one.resource, _targets(one)) for one in sorted(served, key=lambda one: one.resource.key)),
     )
 

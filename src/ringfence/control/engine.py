@@ -14,16 +14,18 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.control import acceptance, judgement, ledger, removal, store, wording
+from ringfence.control import acceptance, explanations, judgement, ledger, removal, store, wording
 from ringfence.control.autoscaler import Autoscaler
 from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
-from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, State, Workload
+from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, Readiness, State, Workload
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import authority
+from ringfence.policy.access import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +114,22 @@ class Engine:
         remove: Sequence[ResourceId] = (),
         if_match: str | None = None,
         if_none_match: str | None = None,
+        caller: Caller | None = None,
     ) -> Accepted:
         """Create or replace, in one transaction. The draft's state, etag and times are the engine's to set.
 
         also, remove: children written and removed together with it. if_match, if_none_match: without quotes.
+        caller: whose rights the write needs; None for the platform itself.
         Raises errors.Problem; a refusal changes nothing.
         """
         return self._put(
             acceptance.Request(
-                draft=draft, also=tuple(also), remove=tuple(remove), if_match=if_match, if_none_match=if_none_match
+                draft=draft,
+                also=tuple(also),
+                remove=tuple(remove),
+                if_match=if_match,
+                if_none_match=if_none_match,
+                caller=caller,
             )
         )
 
@@ -136,12 +145,14 @@ class Engine:
         stored = self.snapshot().get(decision.resource.key) or decision.resource
         return Accepted(stored, operation, decision.created, decision.warnings)
 
-    def delete(self, id: ResourceId, *, if_match: str | None = None) -> Operation | None:
+    def delete(self, id: ResourceId, *, if_match: str | None = None, caller: Caller | None = None) -> Operation | None:
         """Begin to delete a resource with all below it and all it manages. None: there is none.
 
         Deleting what is being deleted already answers with the operation that does it. Raises errors.Problem.
         """
         with self._ledger.write() as change:
+            if caller is not None:
+                authority.require_delete(change.before, caller, id)
             root = change.before.get(id)
             if root is None:
                 return None
@@ -202,10 +213,19 @@ class Engine:
     def logs(self, id: ResourceId) -> str:
         """What the replicas of a service have printed, one after the other."""
         found = [item.key for item in self.state() if isinstance(item, Workload) and id.key in item.owners]
-        parts = [(key, self._driver.logs(key)) for key in sorted(found)]
+        parts = [(key, self._driver.logs(key) + self._not_pulled(key)) for key in sorted(found)]
         if len(parts) == 1:
             return parts[0][1]
         return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
+
+    def _not_pulled(self, workload: Key) -> str:
+        """Why the image of a workload is not there, as kubectl would tell it of the pod; "" when it is."""
+        item = self.state().items.get(workload)
+        assert isinstance(item, Workload)
+        seen = explanations.explained(self.snapshot(), self.observed()).get(item.image)
+        if seen is None or seen.readiness is not Readiness.FAILED:
+            return ""
+        return f"Waiting: {seen.code}. {seen.message}\n"
 
     def containers(self, id: ResourceId) -> Mapping[str, Key]:
         """The items of a container group that run, by the container's name."""

@@ -78,7 +78,7 @@ _DIRECTORY = (
 
 
 def _keep_images(connection: sa.Connection) -> None:
-    """Schema 2 had registries without images."""
+    """Schema 3 had registries without images."""
     for statement in _IMAGES:
         connection.exec_driver_sql(statement)
 

@@ -63,6 +63,14 @@ class Ledger(Protocol):
         """Store how operations ended, and what that means for their resources."""
         ...
 
+    def explained(self, observed: Mapping[Key, Observed]) -> Mapping[Key, Observed]:
+        """What was seen, with the rules that decided it in its messages."""
+        ...
+
+    def recover(self, observed: Mapping[Key, Observed], failures: Collection[Key]) -> None:
+        """Store that services work after all whose deployment had failed."""
+        ...
+
     def note(self, progress: Mapping[str, str]) -> None:
         """Store what operations (by id) are waiting for, in words."""
         ...
@@ -147,9 +155,10 @@ class Reconciler:
             del observed[key]
         self._retried = {operation.id for operation in pending}
         failures = self._apply(state, observed)
-        outcomes, progress = judge(state, self._sight.observed, failures, pending)
+        outcomes, progress = judge(state, self._ledger.explained(self._sight.observed), failures, pending)
         if outcomes:
             self._ledger.finish(outcomes)
+        self._ledger.recover(self._sight.observed, failures)
         self._tell({id: text for id, text in progress.items() if self._noted.get(id) != text})
         self._noted = progress
         busy = bool(progress) or _unsettled(state, self._sight.observed)

@@ -104,7 +104,7 @@ def _shared(snapshot: Snapshot, services: Iterable[Resource]) -> Iterator[AnyIte
 
 
 def image(snapshot: Snapshot, resource: Resource) -> ImageBuild | None:
-    """The image of the environment of a service or of a version."""
+    """The image of the environment of a service or of a version, without owners. None while there is no registry for it."""
     asked = resource.properties
     if isinstance(asked, serving.EnvironmentVersion):
         key = _environment(asked.definition).key

@@ -152,17 +152,14 @@ def _of_service(snapshot: Snapshot, service: Resource) -> Iterator[Resource]:
 
 def _registry_of(snapshot: Snapshot, user: Resource) -> Iterator[Resource]:
     """The registry of a workspace that names none, made when the first image is: with an admin user, as AML (v1) makes it."""
-    if not registries.needs_image(user):
-        return
     id = user.id
     while id.type.lower() != ml.WORKSPACE:
         id = id.parent
     owner = snapshot.need(id)
-    if registries.of_workspace(snapshot, owner) is not None:
-        return
-    asked = registry.Registry(admin_user_enabled=True)
-    made = _companion(snapshot, owner, registries.companion_id(owner), asked, owner.location)
-    yield dataclasses.replace(made, sku={"name": "Standard", "tier": "Standard"}, state=user.state)
+    if registries.needs_image(user) and registries.of_workspace(snapshot, owner) is None:
+        asked = registry.Registry(admin_user_enabled=True)
+        made = _companion(snapshot, owner, registries.companion_id(owner), asked, owner.location)
+        yield dataclasses.replace(made, sku={"name": "Standard", "tier": "Standard"}, state=user.state)
 
 
 _MAKERS: Mapping[str, Callable[[Snapshot, Resource], Iterator[Resource]]] = {

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 from ringfence.api.entra.tokens import Signer, Subject
 from ringfence.api.entra.verify import Verifier
 from ringfence.api.registry.sign_in import AUDIENCE, AUDIENCES
 from ringfence.api.registry.tokens import Holder
 from ringfence.control.engine import Engine
-from ringfence.model.resource import Resource, Snapshot
+from ringfence.model.resource import Resource
 from ringfence.policy import access, principals
 
 
@@ -21,32 +18,23 @@ def identity_token(engine: Engine, signer: Signer, object_id: str) -> str | None
     return None if found is None else signer.issue(Subject(found.client_id, found.object_id), AUDIENCE)
 
 
-class _Principal(Protocol):
-    @property
-    def client_id(self) -> str: ...
-    @property
-    def object_id(self) -> str: ...
-
-
 class Callers:
-    """verifier: of the tenant. authenticate: an application by id and secret; raises errors.Unauthenticated."""
+    """verifier: of the tenant."""
 
-    def __init__(
-        self, verifier: Verifier, authenticate: Callable[[str, str], _Principal], snapshot: Callable[[], Snapshot]
-    ) -> None:
+    def __init__(self, verifier: Verifier, engine: Engine) -> None:
         self._verifier = verifier.accepting(AUDIENCES)
-        self._authenticate = authenticate
-        self._snapshot = snapshot
+        self._engine = engine
 
     def by_token(self, token: str) -> Holder:
         caller = self._verifier.verify(f"Bearer {token}")
-        groups: frozenset[str] = getattr(caller, "groups", frozenset())
-        return Holder(object_id=caller.object_id, client_id=caller.client_id, groups=groups)
+        return Holder(object_id=caller.object_id, client_id=caller.client_id, name=caller.name)
 
     def by_secret(self, client_id: str, secret: str) -> Holder:
-        principal = self._authenticate(client_id, secret)
+        principal = self._engine.identities.authenticate(client_id, secret)
         return Holder(object_id=principal.object_id, client_id=principal.client_id)
 
     def permits(self, holder: Holder, action: str, named: Resource) -> bool:
-        caller = access.Caller(object_id=holder.object_id, client_id=holder.client_id, name=holder.name, groups=holder.groups)
-        return access.permits(self._snapshot(), caller, action, named.id)
+        """By the roles and groups of now, however long a token was to hold."""
+        groups = self._engine.identities.groups_of(holder.object_id)
+        caller = access.Caller(object_id=holder.object_id, client_id=holder.client_id, name=holder.name, groups=groups)
+        return access.permits(self._engine.snapshot(), caller, action, named.id)

@@ -25,7 +25,6 @@ class Holder:
     object_id: str = ""
     client_id: str = ""
     name: str = ""
-    groups: frozenset[str] = frozenset()
     admin: bool = False
 
 
@@ -45,7 +44,7 @@ class Tokens:
         self._key, self._clock, self._new_id = key, clock, new_id
 
     def refresh(self, host: str, holder: Holder) -> str:
-        who = {"sub": holder.object_id, "appid": holder.client_id, "name": holder.name, "groups": sorted(holder.groups)}
+        who = {"sub": holder.object_id, "appid": holder.client_id, "name": holder.name}
         permissions = {"actions": ["read", "write", "delete"], "notActions": None}
         return self._sign(host, "refresh_token", _REFRESH_S, {**who, "admin": holder.admin, "permissions": permissions})
 
@@ -59,12 +58,10 @@ class Tokens:
         claims = self._verified(host, token, "refresh_token")
         if claims is None:
             return None
-        groups = claims.get("groups")
         return Holder(
             object_id=str(claims["sub"]),
             client_id=str(claims["appid"]),
             name=str(claims.get("name", "")),
-            groups=frozenset(map(str, groups)) if isinstance(groups, list) else frozenset(),
             admin=claims.get("admin") is True,
         )
 

@@ -24,7 +24,7 @@ from ringfence.desired.state import INTERNET, Container, Environment, Key, Netwo
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import authority
+from ringfence.policy import authority, container_groups
 from ringfence.policy.access import Caller
 
 
@@ -228,8 +228,14 @@ class Engine:
         return f"Waiting: {seen.code}. {seen.message}\n"
 
     def containers(self, id: ResourceId) -> Mapping[str, Key]:
-        """The items of a container group that run, by the container's name."""
-        return {item.container: item.key for item in self.state() if isinstance(item, Container) and id.key in item.owners}
+        """The items of a container group that run, by the container's name; a web service's group has one, its process."""
+        group, found = self.snapshot().get(id), {}
+        for item in self.state():
+            if isinstance(item, Container) and id.key in item.owners:
+                found[item.container] = item.key
+            elif isinstance(item, Workload) and id.key in item.owners and group is not None:
+                found[container_groups.of(group).containers[0].name] = item.key
+        return found
 
     def instances(self, id: ResourceId) -> Mapping[str, Instance]:
         """What is seen of the containers of a group, by name; those of which nothing was started are left out."""

@@ -107,7 +107,8 @@ def _frontends(snapshot: Snapshot, group: Resource, place: Place) -> Iterator[Ba
             public=True,
             floating=False,
             targets=(Target(address=place.address, port=one.port),),
-            probe_port=one.port,
+            # Nobody probes a container group: a connection is the customer's, or it is not there.
+            probe_port=0,
         )
 
 

@@ -38,6 +38,7 @@ from ringfence.api import hosts, kubernetes, proxy, tls
 from ringfence.api.arm import app as arm
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.blob import app as blob
+from ringfence.api.blob import bearer
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
@@ -185,7 +186,13 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, contents, verifier, tenant),
-        hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
+        hosts.BLOB: blob.build(
+            contents,
+            functools.partial(_account, engine),
+            _now,
+            _new_id,
+            bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
+        ),
         hosts.KUBERNETES: kubernetes.build(),
     }
 

@@ -44,8 +44,8 @@ def permits(snapshot: Snapshot, caller: Caller | str, action: str, scope: Resour
     for principal in _principals(caller):
         granted = index.by_principal.get(principal)
         if granted is not None:
-            for place in chain:
-                grant = granted.get(place)
+            for at in chain:
+                grant = granted.get(at)
                 if grant is not None and grant.permits(wanted, data):
                     return True
     return False
@@ -95,11 +95,11 @@ def linked_failure(
 
 def visible(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -> bool:
     """Whether anything is assigned to the caller at this scope, above it or anywhere below it."""
-    index = _index(snapshot)
-    chain = _upwards(scope.key if isinstance(scope, ResourceId) else scope)
+    index, text = _index(snapshot), scope.key if isinstance(scope, ResourceId) else scope
+    chain, lies = _upwards(text), place(text)
     for principal in _principals(caller):
         granted = index.by_principal.get(principal)
-        if granted is not None and (chain[-1] in index.above[principal] or any(place in granted for place in chain)):
+        if granted is not None and (lies in index.above[principal] or any(at in granted for at in chain)):
             return True
     return False
 

@@ -114,13 +114,13 @@ def granted(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -
     return tuple(permission for _, permissions in sorted(found.items()) for permission in permissions)
 
 
-def by_scope(snapshot: Snapshot) -> Mapping[str, tuple[Resource, ...]]:
+def by_scope(snapshot: Snapshot) -> Mapping[str, Sequence[Resource]]:
     """Role assignments by the key of their scope."""
-    found: dict[str, tuple[Resource, ...]] = {}
+    found: dict[str, list[Resource]] = {}
     for assignment in snapshot.of_type(authorization.ROLE_ASSIGNMENT):
         assert isinstance(assignment.properties, authorization.RoleAssignment)
         scope = _upwards(assignment.properties.scope)[-1]
-        found[scope] = (*found.get(scope, ()), assignment)
+        found.setdefault(scope, []).append(assignment)
     return found
 
 

@@ -39,6 +39,7 @@ from ringfence.api.arm import app as arm
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.blob import app as blob
+from ringfence.api.blob import bearer
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
@@ -219,7 +220,13 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
-        hosts.BLOB: blob.build(kept.blobs, functools.partial(_account, engine), _now, _new_id),
+        hosts.BLOB: blob.build(
+            kept.blobs,
+            functools.partial(_account, engine),
+            _now,
+            _new_id,
+            bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
+        ),
         hosts.KUBERNETES: kubernetes.build(),
         hosts.TERMINALS: terminals,
         hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),

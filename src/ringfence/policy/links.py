@@ -1,7 +1,7 @@
 """Which resources refer to which: every reference field, the action it takes on its target, and who uses a resource.
 
-Admission asks it whether targets exist and whether a resource may go; a role check of
-linked scopes (RULES.md section 9) will ask it for the actions.
+Admission asks it whether targets exist and whether a resource may go; the check of linked
+scopes (RULES.md section 9, `policy.authority`) asks it for the actions.
 """
 
 from __future__ import annotations

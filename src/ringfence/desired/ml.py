@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from ringfence.desired import keys
-from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Tls, Workload
+from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Liveness, Route, Router, Target, Tls, Workload
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import companions, endpoints, environments, places, sizes, tokens
@@ -135,7 +135,18 @@ def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
             port=places.SCORING_PORT,
             nameserver=cluster.properties.dns_service_ip,
             nonce=one.properties.nonce,
+            liveness=_liveness(one.properties.liveness_probe_requirements or serving.LivenessProbe()),
         )
+
+
+def _liveness(asked: serving.LivenessProbe) -> Liveness:
+    return Liveness(
+        delay_s=asked.initial_delay_seconds,
+        period_s=asked.period_seconds,
+        timeout_s=asked.timeout_seconds,
+        successes=asked.success_threshold,
+        failures=asked.failure_threshold,
+    )
 
 
 def _variables(snapshot: Snapshot, one: _Served) -> tuple[tuple[str, str], ...]:

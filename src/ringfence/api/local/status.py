@@ -14,7 +14,7 @@ from ringfence.desired import keys
 from ringfence.desired.state import Workload
 from ringfence.model import ml, network, serving
 from ringfence.model.resource import ProvisioningState, Resource
-from ringfence.policy import places
+from ringfence.policy import clusters, places
 
 Row = Mapping[str, Any]
 
@@ -59,14 +59,14 @@ class Status:
         }
 
     def _cluster(self, compute: Resource) -> Row:
-        assert isinstance(compute.properties, ml.Compute)
-        asked, down = compute.properties.properties, self._engine.endpoint_fault(compute.id)
+        snapshot, asked = self._engine.snapshot(), clusters.aks(compute)
+        cluster, down = clusters.cluster_of(snapshot, compute), self._engine.endpoint_fault(compute.id)
         return {
             "name": compute.id.name,
             "state": compute.state.value,
             "loadBalancer": asked.load_balancer_type.value,
-            "frontend": places.frontend_address(self._engine.snapshot(), compute) or "",
-            "nodes": asked.agent_count,
+            "frontend": places.frontend_address(snapshot, compute) or "",
+            "nodes": clusters.node_count(snapshot, cluster) if cluster is not None else 0,
             "endpoint": "up" if down is None else "down",
             **({} if down is None else {"fault": down.message}),
             "id": str(compute.id),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, registry, serving, storage
+from ringfence.model import access, compute, registry, serving, storage
+from ringfence.model import authorization as authorization_nouns
 from ringfence.model import balancing as balancing_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
@@ -22,7 +23,9 @@ from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
+    authorization,
     balancing,
+    clusters,
     container,
     containers,
     identities,
@@ -32,6 +35,7 @@ from ringfence.policy.admission import (
     network,
     peerings,
     plain,
+    pools,
     private_dns,
     private_link,
     public_addresses,
@@ -54,6 +58,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
+    compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
+    compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     network_nouns.INTERFACE: _Rules(
         (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
     ),
@@ -77,6 +83,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),
     access.VAULT: _Rules(rules=plain.RULES),
+    authorization_nouns.ROLE_ASSIGNMENT: _Rules(rules=authorization.ASSIGNMENT_RULES),
+    authorization_nouns.ROLE_DEFINITION: _Rules(rules=authorization.DEFINITION_RULES),
     registry.REGISTRY: _Rules(rules=plain.RULES),
 }
 
@@ -101,7 +109,12 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
 
 def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:
     """Why `resource` cannot go. snapshot: all that would go with it is already in state Deleting."""
-    return (*references.nobody_uses(snapshot, resource), *references.owner_keeps_its_own(snapshot, resource))
+    return (
+        *references.nobody_uses(snapshot, resource),
+        *references.owner_keeps_its_own(snapshot, resource),
+        *authorization.role_is_unused(snapshot, resource),
+        *authorization.somebody_assigns(snapshot, resource),
+    )
 
 
 def check_root(snapshot: Snapshot, root: Resource) -> tuple[Problem, ...]:

@@ -55,9 +55,8 @@ def test_status_names_the_rule_that_blocks_the_probes(world: World, client: http
     world.put(VNET, clouds.network("10.1.0.0/16"), also={"subnets/default": clouds.subnet("10.1.0.0/22", NSG)})
     row = client.get("/status").json()["clusters"][0]
     assert row["endpoint"] == "up" and "fault" not in row
-    snapshot = world.engine.snapshot()
-    pod = snapshot.value(clouds.rid(COMPUTE).key, places.ROUTER_POD)
-    world.driver.sicken(f"{pod}:80")
+    (frontend,) = places.frontends(world.engine.snapshot())
+    world.driver.sicken(f"{frontend.targets[0]}:80")
     assert client.get("/status").json()["clusters"][0]["endpoint"] == "up", "it has only just come to be"
     world.put(f"{NSG}/securityRules/DenyAll", clouds.rule(4096, "Deny"), location=None)
     row = client.get("/status").json()["clusters"][0]

@@ -29,7 +29,7 @@ class Fault:
 
 def fault(snapshot: Snapshot, health: Mapping[Key, Mapping[str, bool]], compute: Resource, now: dt.datetime) -> Fault | None:
     """None: the endpoint of this compute is up, or not there yet. health: of every balancer, as `Engine.health` tells it."""
-    frontend = next((one for one in places.frontends(snapshot) if one.cluster == compute.key), None)
+    frontend = next((one for one in places.frontends(snapshot) if one.owner == compute.key), None)
     if frontend is None or compute.state not in (ProvisioningState.SUCCEEDED, ProvisioningState.UPDATING):
         return None
     seen = health.get(keys.balancer(compute.key, public=frontend.public, port=frontend.port), {})

@@ -13,7 +13,7 @@ from tests import clouds
 from tests.clouds import NOW, Cloud
 
 from ringfence.control import endpoints
-from ringfence.desired import build, keys
+from ringfence.desired import build
 from ringfence.desired.state import Balancer, Bundle, Environment, Router, View, Workload
 from ringfence.policy import places
 
@@ -37,7 +37,7 @@ class Scored:
         self._held: dict[str, object] = {}
         self.apply()
         self.compute = self.cloud.snapshot.need(clouds.rid(COMPUTE))
-        self.pod = f"nic/{keys.short(self.compute.key)}-pod-fe"
+        self.pod = next(item.endpoint for item in build.build(self.cloud.snapshot) if isinstance(item, Router))
         world.listen(self.pod, 80)
         address = places.frontend_address(self.cloud.snapshot, self.compute)
         assert address is not None
@@ -136,7 +136,7 @@ def test_clusters_have_addresses_of_their_own(scored: Scored) -> None:
     second.snapshot = scored.cloud.snapshot
     second.put(f"{clouds.ws_path()}/computes/second", clouds.aks())
     scored.cloud.snapshot = second.snapshot
-    found = {one.cluster: one.address for one in places.frontends(second.snapshot)}
+    found = {one.owner: one.address for one in places.frontends(second.snapshot)}
     assert len(found) == len(set(found.values())) == 2
     scored.apply()
     scored.rule("scoring", 220, **ALLOW)

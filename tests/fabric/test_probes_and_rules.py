@@ -49,6 +49,7 @@ class Scored:
         items = [item for item in build.build(self.cloud.snapshot) if not isinstance(item, process)]
         quick = [dataclasses.replace(i, probe_interval_s=0.1) if isinstance(i, Balancer) else i for i in items]
         fresh = [item for item in quick if self._held.get(item.key) != item]
+        assert self.world.fabric.drop([key for key in self._held if key not in {item.key for item in quick}]) == []
         self.world.put(*sorted(fresh, key=lambda item: item.rank))
         self._held = {item.key: item for item in quick}
 
@@ -129,6 +130,23 @@ def test_a_router_that_is_silent_is_not_blamed_on_a_rule(scored: Scored) -> None
     assert fault is not None and fault.code == "LoadBalancerProbeFailed"
     health, compute = scored.world.fabric.health(), scored.compute
     assert endpoints.fault(scored.cloud.snapshot, health, compute, compute.changed_at) is None, "it may be about to come"
+
+
+def test_an_endpoint_with_tls_has_port_443_and_no_other(scored: Scored) -> None:
+    world, address = scored.world, scored.address
+    scored.rule("scoring", 220, **ALLOW)
+    kept = world.connected(OUTSIDE, address, 80)
+    assert kept.recv(200)
+    scored.cloud.put(COMPUTE, clouds.aks(sslConfiguration={"status": "Auto", "leafDomainLabel": "contoso"}))
+    world.listen(scored.pod, 443)
+    scored.apply()
+    eventually(lambda: scored.fault() is None)
+    assert scored.said(kept, b"goes on") == b"goes on", "what ran over port 80 ends by itself"
+    kept.close()
+    assert world.blocked(OUTSIDE, address, 443), "the rule for port 80 says nothing of 443"
+    scored.rule("scoring", 220, **{**ALLOW, "destinationPortRange": "443"})
+    world.reach(OUTSIDE, address, 443)
+    assert world.blocked(OUTSIDE, address, 80)
 
 
 def test_clusters_have_addresses_of_their_own(scored: Scored) -> None:

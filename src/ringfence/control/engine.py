@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.control import acceptance, explanations, judgement, ledger, removal, store, wording
+from ringfence.control import acceptance, endpoints, explanations, judgement, ledger, removal, store, wording
 from ringfence.control.autoscaler import Autoscaler
 from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
@@ -264,6 +264,12 @@ class Engine:
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         """Which targets answer their probe, by balancer."""
         return self._driver.health()
+
+    def endpoint_fault(self, compute: ResourceId | None) -> endpoints.Fault | None:
+        """Why the scoring endpoint of a compute lets nobody in, or None."""
+        snapshot = self.snapshot()
+        found = snapshot.get(compute) if compute is not None else None
+        return None if found is None else endpoints.fault(snapshot, self.health(), found, self.clock())
 
     def _deploy(self, request: acceptance.Request) -> tuple[Operation, bool]:
         """One resource of a template: admitted and stored as any PUT is."""

@@ -22,6 +22,7 @@ from ringfence.desired.state import (
     Image,
     ImageBuild,
     Key,
+    Liveness,
     Route,
     Router,
     Target,
@@ -186,7 +187,18 @@ def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator
             port=places.SCORING_PORT,
             nameserver=clusters.of(cluster).dns_service_ip,
             nonce=one.properties.nonce,
+            liveness=_liveness(one.properties.liveness_probe_requirements or serving.LivenessProbe()),
         )
+
+
+def _liveness(asked: serving.LivenessProbe) -> Liveness:
+    return Liveness(
+        delay_s=asked.initial_delay_seconds,
+        period_s=asked.period_seconds,
+        timeout_s=asked.timeout_seconds,
+        successes=asked.success_threshold,
+        failures=asked.failure_threshold,
+    )
 
 
 def variables(snapshot: Snapshot, service: Resource) -> tuple[tuple[str, str], ...]:

@@ -247,6 +247,17 @@ class Bundle(Item):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Liveness:
+    """When a process that does not answer `GET /` any more is started again. Times in seconds; counts in a row."""
+
+    delay_s: float
+    period_s: float
+    timeout_s: float
+    successes: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
@@ -266,6 +277,7 @@ class Workload(Item):
     port: int
     nameserver: str = PLATFORM_ADDRESS
     nonce: str = ""
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

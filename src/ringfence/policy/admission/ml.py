@@ -14,6 +14,7 @@ from ringfence.policy import clusters, environments, places, service_groups, siz
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _MOST_REPLICAS = 1000
+_LONGEST_PROBE_S = 86_400
 #: States of a compute that a service can be deployed to.
 _READY = frozenset({ProvisioningState.SUCCEEDED, ProvisioningState.UPDATING})
 
@@ -175,6 +176,22 @@ def times_are_in_range(case: Case) -> Iterator[Finding]:
     ):
         if not least <= value <= most:
             yield errors.Invalid("InvalidParameter", f"{name} is {value}; it is from {least} to {most}.", target=name)
+    probe = asked.liveness_probe_requirements
+    for name, value, least in () if probe is None else _probe(probe):
+        if not least <= value <= _LONGEST_PROBE_S:
+            message = f"livenessProbeRequirements.{name} is {value}; it is from {least} to {_LONGEST_PROBE_S}."
+            yield errors.Invalid("InvalidParameter", message, target=f"livenessProbeRequirements.{name}")
+
+
+def _probe(asked: serving.LivenessProbe) -> tuple[tuple[str, int, int], ...]:
+    """Values and their least, by name (Kubernetes: every one at least 1, the delay at least 0)."""
+    return (
+        ("periodSeconds", asked.period_seconds, 1),
+        ("initialDelaySeconds", asked.initial_delay_seconds, 0),
+        ("timeoutSeconds", asked.timeout_seconds, 1),
+        ("successThreshold", asked.success_threshold, 1),
+        ("failureThreshold", asked.failure_threshold, 1),
+    )
 
 
 def service_fits_on_its_cluster(case: Case) -> Iterator[Finding]:

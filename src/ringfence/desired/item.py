@@ -1,6 +1,6 @@
-"""What every item of the contract with drivers has: a key, owners, needs, and a fingerprint over its content.
+"""What every item of the contract with drivers has: a key, owners, needs, and a fingerprint over the rest.
 
-The items are in `state` and `container_items`. Imports nothing of ours.
+The items themselves are in `state`, `contents` and `container_items`. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ Key = str
 
 #: The platform address of every VNet: resolver and source of health probes.
 PLATFORM_ADDRESS = "168.63.129.16"
+
+#: Fields that a fingerprint does not cover.
+_APART = ("owners", "_fingerprint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +34,6 @@ class Item:
         if not self._fingerprint:
             object.__setattr__(self, "_fingerprint", hashlib.sha256(_canonical(self).encode()).hexdigest()[:16])
         return self._fingerprint
-
-
-#: Fields that a fingerprint does not cover.
-_APART = ("owners", "_fingerprint")
 
 
 def _canonical(value: object) -> str:

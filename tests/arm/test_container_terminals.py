@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
-import httpx
 import pytest
-from starlette.types import ASGIApp
-from tests.arm.arm_world import ORIGIN, TENANT, Arm, error
+from tests.arm.arm_world import Arm, error
 from tests.arm.test_container_instances import APP, group, with_subnet
 
-from ringfence.api.arm import app
 from ringfence.api.arm.container_actions import Session
-from ringfence.api.arm.directory import Subscription
-from ringfence.api.entra.verify import Verifier
 from ringfence.api.terminals import Terminals
 from ringfence.model.ids import ResourceId
 from ringfence.policy import container_groups
@@ -26,15 +19,11 @@ _EXEC = f"{APP}/containers/app/exec"
 
 
 @pytest.fixture
-def terminals(arm: Arm, asking: Callable[[ASGIApp, str], httpx.Client]) -> Terminals:
-    """Resource Manager with tickets, and a group that runs."""
-    found = Terminals(arm.engine, time.monotonic)
-    subscription = Subscription(APP.split("/")[2], TENANT)
-    verifier = Verifier(arm.signer.public_key, TENANT, arm.now)
-    arm.client = asking(app.build(arm.engine, verifier, subscription, found.issue), ORIGIN)
+def terminals(arm: Arm) -> Terminals:
+    """The desk of an installation in which a group runs."""
     with_subnet(arm)
     arm.made(APP, group())
-    return found
+    return arm.terminals
 
 
 def ticket(arm: Arm, body: Any, path: str = _EXEC) -> tuple[str, str]:

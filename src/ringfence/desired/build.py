@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import balancing, compute, dns, ml, network
+from ringfence.desired import balancing, compute, containers, dns, ml, network, service_groups
 from ringfence.desired.state import AnyItem, Refusal, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import cluster_access, places
@@ -20,6 +20,8 @@ def build(snapshot: Snapshot) -> State:
         *balancing.balancers(snapshot),
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
+        *containers.items(snapshot, everyone),
+        *service_groups.items(snapshot, everyone),
     ]
     refused = {key: Refusal(why.code, why.message) for key, why in cluster_access.refusals(snapshot).items()}
     return State.of(found, refused)

@@ -10,6 +10,7 @@ from ringfence.api.ml import answers
 from ringfence.api.ml.models import document as model_document
 from ringfence.control.endpoints import Fault
 from ringfence.control.operations import Operation, Status
+from ringfence.desired import ml as desired
 from ringfence.model import serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
@@ -41,7 +42,7 @@ _NO_ROOM = frozenset({"SubnetIsFull", "InsufficientSubnetSize", "Unschedulable",
 
 def document(snapshot: Snapshot, service: Resource, latest: Operation | None, down: Fault | None = None) -> dict[str, object]:
     """latest: the newest operation about the service; it knows why the service failed. down: why its endpoint is."""
-    properties = of(service)
+    properties, failed = of(service), service.state is ProvisioningState.FAILED
     shown: dict[str, JsonValue] = properties.model_dump(mode="json", by_alias=True, exclude=_HIDDEN)
     return {
         "id": service.id.name,
@@ -51,10 +52,10 @@ def document(snapshot: Snapshot, service: Resource, latest: Operation | None, do
         "createdTime": answers.instant(service.created_at),
         "updatedTime": answers.instant(service.changed_at),
         "state": state(service, latest, down),
-        "error": failure(latest, down),
+        "error": failure(latest if failed else None, down if service.state is ProvisioningState.SUCCEEDED else None),
         "scoringUri": scoring_uri(snapshot, service),
         "models": _models(snapshot, service.id.parent, properties.environment_image_request.model_ids),
-        "imageId": None,
+        "imageId": image_location(snapshot, service),
         "imageDigest": None,
         "deploymentStatus": None,
         "operationId": latest.id if latest is not None else None,
@@ -80,6 +81,12 @@ def failure(latest: Operation | None, down: Fault | None = None) -> dict[str, ob
     if latest is None or latest.status is not Status.FAILED:
         return None if down is None else {"code": down.code, "statusCode": 503, "message": down.message, "details": []}
     return {"code": latest.code, "statusCode": 400, "message": latest.message, "details": []}
+
+
+def image_location(snapshot: Snapshot, service: Resource) -> str | None:
+    """`<registry>.azurecr.io/azureml/azureml_<hash>:latest`: what the replicas run from."""
+    made = desired.image(snapshot, service)
+    return None if made is None else f"{made.registry}/{made.repository}:{made.tag}"
 
 
 def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:

@@ -55,7 +55,7 @@ class Status:
 class Supervisor:
     """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group.
 
-    uses: keys of the bundle and the environment that its program runs from. liveness: when it is started again.
+    uses: keys of the bundle and the image that its program runs from. liveness: when it is started again.
     """
 
     pid: int
@@ -106,7 +106,7 @@ def stamps(item: Workload | Router | Container, group: str) -> dict[str, str]:
     port = 0 if isinstance(item, Container) else item.port
     marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(port), GROUP: group}
     if isinstance(item, Workload):
-        marks[USES] = f"{item.environment} {item.bundle}"
+        marks[USES] = f"{item.image} {item.bundle}"
         if item.liveness is not None:
             marks[LIVENESS] = json.dumps(dataclasses.asdict(item.liveness))
     elif isinstance(item, Container):

@@ -14,7 +14,7 @@ from ringfence.desired import ml as desired
 from ringfence.model import serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import endpoints, places
+from ringfence.policy import container_groups, endpoints, places, service_groups
 
 _HIDDEN = {
     "files",
@@ -22,6 +22,7 @@ _HIDDEN = {
     "secondary_key",
     "token_key",
     "token_public_key",
+    "ssl_key",
     "scale",
     "nonce",
     "created_time",
@@ -55,10 +56,25 @@ def document(snapshot: Snapshot, service: Resource, latest: Operation | None, do
         "error": failure(latest if failed else None, down if service.state is ProvisioningState.SUCCEEDED else None),
         "scoringUri": scoring_uri(snapshot, service),
         "models": _models(snapshot, service.id.parent, properties.environment_image_request.model_ids),
+        **_where(snapshot, service),
         "imageId": image_location(snapshot, service),
         "imageDigest": None,
         "deploymentStatus": None,
         "operationId": latest.id if latest is not None else None,
+    }
+
+
+def _where(snapshot: Snapshot, service: Resource) -> dict[str, object]:
+    """What only services in container groups show (contract section 7.4). publicIp: none in a subnet."""
+    if not service_groups.is_hosted(service):
+        return {}
+    properties, group = of(service), service_groups.group_of(snapshot, service)
+    vnet = properties.vnet_configuration
+    return {
+        "location": group.location if group is not None else properties.location,
+        "publicIp": snapshot.value(group.id, container_groups.PUBLIC_ADDRESS) if group is not None else None,
+        "vnetConfiguration": vnet.model_dump(mode="json", by_alias=True) if vnet is not None else None,
+        "sslKey": None,
     }
 
 
@@ -94,6 +110,8 @@ def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:
 
     All services of a cluster share its address.
     """
+    if service_groups.is_hosted(service):
+        return service_groups.url(snapshot, service) if service.state is ProvisioningState.SUCCEEDED else None
     where = places.compute_of(service)
     cluster = snapshot.get(where) if where is not None else None
     if cluster is None or service.state is not ProvisioningState.SUCCEEDED:

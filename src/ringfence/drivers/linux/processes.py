@@ -93,10 +93,10 @@ def going(supervisor: Supervisor, namespace: Callable[[str], str]) -> str:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """What tells one namespace from another; None when the process or mount is gone."""
+    """What tells one namespace from another; None when the process or mount is gone, or the process about to be."""
     try:
         found = os.stat(path)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     return found.st_dev, found.st_ino
 

@@ -75,7 +75,7 @@ class _World:
     def from_place(self, source: Place, packet: Packet) -> Trace:
         """Out of an interface. The platform's resolver is never filtered (RULES.md section 2.8)."""
         vnet = self._snapshot.need(source.vnet)
-        space = groups.space_of(vnet)
+        space = groups.space_of(self._snapshot, vnet)
         if packet.destination in tags.PLATFORM:
             open_ = packet.destination_port == 53 and packet.protocol in (Protocol.TCP, Protocol.UDP)
             return _end(Verdict.ALLOWED if open_ else Verdict.NO_ROUTE, (), Step("route", "platform resolver", open_))
@@ -124,7 +124,7 @@ class _World:
 
     def _balanced(self, frontend: Frontend, packet: Packet, steps: tuple[Step, ...]) -> Trace:
         """To the first target; inbound rules judge the frontend's address (floating IP)."""
-        space = groups.space_of(self._snapshot.need(frontend.vnet))
+        space = groups.space_of(self._snapshot, self._snapshot.need(frontend.vnet))
         steps = (*steps, Step("load balancer", f"to {frontend.targets[0]}", True))
         for place in self._places:
             if place.vnet == frontend.vnet and place.address == frontend.targets[0]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 TABLE = "fabric"
 """The one nftables table of ours in a namespace (family ip)."""
 
-_LAYOUT = "rf1"  # raise it when chains, maps or names change their meaning: older content is then not recognised
+_LAYOUT = "rf2"  # raise it when chains, maps or names change their meaning: older content is then not recognised
 _KEY = re.compile(r"[a-z0-9][a-z0-9/_.-]{0,99}")
 _CHAIN = re.compile(rf"{_LAYOUT}\.(?P<kind>[a-z]+)\.(?P<key>{_KEY.pattern})\.(?P<fingerprint>[0-9a-f]{{16}})")
 _ALIAS = re.compile(rf"{_LAYOUT}:(?P<key>{_KEY.pattern}):(?P<fingerprint>[0-9a-f]{{16}})")
@@ -22,7 +22,7 @@ _ALIAS = re.compile(rf"{_LAYOUT}:(?P<key>{_KEY.pattern}):(?P<fingerprint>[0-9a-f
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """kind: "network", "filter", "balancer", "services" or "endpoint"."""
+    """kind: "network", "filter", "balancer", "services", "endpoint" or "peering"."""
 
     kind: str
     key: str

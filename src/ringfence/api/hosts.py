@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringfence.api.entra import documents
 from ringfence.model.resource import Snapshot
-from ringfence.policy import names
+from ringfence.policy import names, private_link
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Names:
         snapshot = self._snapshot()
         version, known = self._known
         if version != snapshot.version:
-            known = frozenset(names.hosts(snapshot))
+            known = frozenset(names.hosts(snapshot)) | private_link.hosts(snapshot)
             self._known = snapshot.version, known
         return host in known
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, compute, ml, private_link, registry, storage
+from ringfence.model.ids import ResourceId
 from ringfence.model.private_link import CONNECTIONS, Connection, PrivateEndpoint, Status
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import places, tags
@@ -70,6 +71,12 @@ def endpoints(snapshot: Snapshot) -> tuple[Resource, ...]:
     return places.alive(snapshot, private_link.PRIVATE_ENDPOINT)
 
 
+def target_of(endpoint: Resource) -> ResourceId:
+    """What an endpoint leads to."""
+    assert isinstance(endpoint.properties, PrivateEndpoint)
+    return endpoint.properties.target
+
+
 def connection_of(snapshot: Snapshot, endpoint: Resource) -> Resource | None:
     """The row below the target that stands for an endpoint; None once the owner of the target has removed it."""
     assert isinstance(endpoint.properties, PrivateEndpoint)
@@ -123,6 +130,15 @@ def inside(snapshot: Snapshot, endpoint: Resource) -> tuple[tuple[Member, str], 
         if value is not None:
             found.append((member, value))
     return tuple(found)
+
+
+def hosts(snapshot: Snapshot) -> frozenset[str]:
+    """The names that only private endpoints lead to: they exist, though no public zone need hold them."""
+    found = set()
+    for endpoint in endpoints(snapshot):
+        if approved(snapshot, endpoint):
+            found |= {host.public for member in members(snapshot, endpoint) for host in member.hosts}
+    return frozenset(found)
 
 
 def interface_of(snapshot: Snapshot, endpoint: Resource) -> Resource | None:

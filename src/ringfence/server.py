@@ -44,7 +44,8 @@ from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
-from ringfence.control import blobs
+from ringfence.api.vault import app as vault
+from ringfence.control import blobs, vault_secrets
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
@@ -52,6 +53,7 @@ from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver
 from ringfence.model import errors, storage
+from ringfence.policy import arrivals
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -165,11 +167,15 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
     names = hosts.Names(engine.snapshot)
-    azure = hosts.build(names, _apps(layout, admin, engine, contents))
+    held = vault_secrets.Secrets(store, vault_secrets.load_key(layout.folder / "pki" / "vault.key"), _now, _new_id)
+    held.sweep(engine.snapshot())
+    azure = hosts.build(names, _apps(layout, admin, engine, contents, held))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
-def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -> Mapping[str, ASGIApp]:
+def _apps(
+    layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs, held: vault_secrets.Secrets
+) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
     verifier = verify.Verifier(signer.public_key, tenant, _now)
@@ -179,6 +185,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -
         hosts.ML: ml.build(engine, contents, verifier, tenant),
         hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
         hosts.KUBERNETES: kubernetes.build(),
+        hosts.VAULT: vault.build(engine, held, verifier, tenant),
     }
 
 
@@ -188,10 +195,14 @@ def _know(identities: Identities, admin: Admin) -> None:
     administrator.ensure(identities, principal, admin.client_secret, _now())
 
 
-def _account(engine: Engine, name: str) -> str | None:
-    """The storage account of a name, as the blob service knows it."""
-    found = (r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name.lower())
-    return next(map(blobs.account_of, found), None)
+def _account(engine: Engine, name: str, source: str) -> str | None:
+    """The storage account of a name, as the blob service knows it. Raises Forbidden where it does not answer `source`."""
+    snapshot = engine.snapshot()
+    found = next((r for r in snapshot.of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name.lower()), None)
+    if found is None:
+        return None
+    arrivals.require(snapshot, found, source)
+    return blobs.account_of(found)
 
 
 class _Server(uvicorn.Server):

@@ -109,7 +109,7 @@ def serve(folder: Path, secret: str) -> None:
     signer = tokens.Signer(tokens.load_key(folder / "pki" / "tokens.key"), SUBSCRIPTION.tenant, clock, new_id)
     verifier = Verifier(signer.public_key, SUBSCRIPTION.tenant, clock)
 
-    def account(name: str) -> str | None:
+    def account(name: str, _: str) -> str | None:
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]
         return account_of(found[0]) if found else None
 

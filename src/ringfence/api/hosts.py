@@ -18,10 +18,15 @@ from ringfence.policy import names, private_link
 
 log = logging.getLogger(__name__)
 
-ARM, ENTRA, ML, BLOB, KUBERNETES = "arm", "entra", "ml", "blob", "kubernetes"
+ARM, ENTRA, ML, BLOB, KUBERNETES, VAULT = "arm", "entra", "ml", "blob", "kubernetes", "vault"
 
 _EXACT: Mapping[str, str] = {"management.azure.com": ARM, **{name: ENTRA for name in documents.ALIASES}}
-_BY_SUFFIX: Mapping[str, str] = {".api.azureml.ms": ML, ".blob.core.windows.net": BLOB, ".azmk8s.io": KUBERNETES}
+_BY_SUFFIX: Mapping[str, str] = {
+    ".api.azureml.ms": ML,
+    ".blob.core.windows.net": BLOB,
+    ".azmk8s.io": KUBERNETES,
+    ".vault.azure.net": VAULT,
+}
 
 
 class Names:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
-from ringfence.model import compute, ml, network, serving, storage
+from ringfence.model import access, compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import places, tags
 
@@ -42,6 +42,11 @@ def blob_host(account: str) -> str:
     return f"{account.lower()}.blob.core.windows.net"
 
 
+def vault_host(vault: str) -> str:
+    """The data plane of a key vault, by its name."""
+    return f"{vault.lower()}.vault.azure.net"
+
+
 def storage_of(snapshot: Snapshot, workspace: Resource) -> Resource | None:
     """The storage account of a workspace: the one it names, else the one that was made with it."""
     assert isinstance(workspace.properties, ml.Workspace)
@@ -67,6 +72,8 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         found[workspace_host(workspace)] = tags.host("AzureMachineLearning", workspace.region)
     for account in places.alive(snapshot, storage.STORAGE_ACCOUNT):
         found[blob_host(account.id.name)] = tags.host("Storage", account.region)
+    for vault in places.alive(snapshot, access.VAULT):
+        found[vault_host(vault.id.name)] = tags.host("AzureKeyVault", vault.region)
     for owner in places.alive(snapshot, ml.COMPUTE):
         cluster, address = cluster_of(snapshot, owner), snapshot.value(owner.key, places.API_SERVER)
         if cluster is not None and address is not None:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Path
 
 from ringfence.api import errors as table
+from ringfence.api import source
 from ringfence.api.entra.verify import MACHINE_LEARNING, Caller, Verifier
 from ringfence.api.ml import answers, discovery, reading, routing
 from ringfence.api.ml.artifacts import Artifacts
@@ -35,6 +36,7 @@ from ringfence.api.ml.writing import Writer
 from ringfence.control.blobs import Blobs
 from ringfence.control.engine import Engine
 from ringfence.model import errors, ml
+from ringfence.policy import arrivals
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -74,6 +76,7 @@ class _Door:
         route, params = routing.find(self._routes, "GET" if request.method == "HEAD" else request.method, about)
         workspace = await to_thread.run_sync(self._engine.get, about.workspace)
         assert workspace.type == ml.WORKSPACE
+        arrivals.require(self._engine.snapshot(), workspace, source.of(request))
         body = await reading.body(request)
         return await to_thread.run_sync(route.handler, Asked(base, plain, workspace, caller, params, query, body))
 

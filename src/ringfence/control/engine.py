@@ -18,8 +18,8 @@ from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
-from ringfence.desired.state import INTERNET, Environment, Key, Network, Observed, State, Workload
-from ringfence.drivers.base import Driver, RuleCount
+from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, State, Workload
+from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 
@@ -199,6 +199,20 @@ class Engine:
         if len(parts) == 1:
             return parts[0][1]
         return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
+
+    def containers(self, id: ResourceId) -> Mapping[str, Key]:
+        """The items of a container group that run, by the container's name."""
+        return {item.container: item.key for item in self.state() if isinstance(item, Container) and id.key in item.owners}
+
+    def instances(self, id: ResourceId) -> Mapping[str, Instance]:
+        """What is seen of the containers of a group, by name; those of which nothing was started are left out."""
+        seen = {name: self._driver.instance(key) for name, key in self.containers(id).items()}
+        return {name: instance for name, instance in seen.items() if instance is not None}
+
+    def container_log(self, id: ResourceId, name: str) -> str:
+        """What one container of a group has printed."""
+        key = self.containers(id).get(name)
+        return "" if key is None else self._driver.logs(key)
 
     def build_log(self, id: ResourceId) -> str:
         """What the build of a service's environment has printed."""

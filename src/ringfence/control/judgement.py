@@ -14,6 +14,7 @@ from ringfence.control.operations import Kind, Operation, Status
 from ringfence.desired.state import (
     AnyItem,
     Bundle,
+    Container,
     Environment,
     Key,
     Observed,
@@ -110,7 +111,7 @@ def _words(item: AnyItem) -> str:
             return "building the environment"
         case Bundle():
             return "laying out the files"
-        case Workload():
+        case Workload() | Container():
             return "starting the containers"
         case Router():
             return "updating the inference router"

@@ -18,7 +18,7 @@ from ringfence.control.judgement import Outcome, judge, retried
 from ringfence.control.operations import Operation
 from ringfence.desired import diff
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed, Readiness, Router, State, Workload
+from ringfence.desired.state import AnyItem, Bundle, Container, Environment, Key, Observed, Readiness, Router, State, Workload
 from ringfence.drivers.base import Driver, Failure
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _BACKOFF_S, _LONGEST_BACKOFF_S = 0.2, 10.0
 #: Rounds of one pass: each makes what the one before made possible.
 _MOST_ROUNDS = 12
 #: Items that go on changing after the driver has made them. All others are complete once `apply` returns.
-_LIVING = (Environment, Bundle, Workload, Router)
+_LIVING = (Environment, Bundle, Workload, Container, Router)
 
 
 class Ledger(Protocol):

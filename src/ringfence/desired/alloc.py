@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from ringfence.model import compute, errors, ml, network, peering, serving
+from ringfence.model import compute, containers, errors, ml, network, peering, serving
 from ringfence.model import private_link as private_link_nouns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Allocation, Resource, Snapshot
-from ringfence.policy import companions, peerings, places, private_link, tags
+from ringfence.policy import companions, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
 SURGE = 1
@@ -165,6 +165,17 @@ def _of_location(desk: _Desk, location: Resource) -> None:
         raise _full(subnet)
 
 
+def _of_container_group(desk: _Desk, resource: Resource) -> None:
+    """One address for all its containers, and one on the internet where it asked for that."""
+    where = container_groups.subnet_of(desk.snapshot, resource)
+    if where is not None:
+        subnet = desk.snapshot.need(where)
+        if not desk.give(places.ADDRESS, places.address_scope(where.parent), usable(_prefix(subnet))):
+            raise _full(subnet)
+    if container_groups.of(resource).public:
+        _public(desk, container_groups.PUBLIC_ADDRESS)
+
+
 def _of_subnet(desk: _Desk, subnet: Resource) -> None:
     assert isinstance(subnet.properties, network.Subnet)
     if subnet.properties.service_endpoints:
@@ -259,6 +270,7 @@ _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
     network.LOCATION: _of_location,
+    containers.CONTAINER_GROUP: _of_container_group,
     peering.PEERING: _of_peering,
     private_link_nouns.PRIVATE_ENDPOINT: _of_link,
     ml.COMPUTE: _of_compute,

@@ -31,7 +31,7 @@ def filter(vnet_key: str) -> Key:
 def endpoint(place: Place) -> Key:
     """The interface at a place."""
     match place.kind:
-        case Kind.INTERFACE | Kind.LOCATION:
+        case Kind.INTERFACE | Kind.LOCATION | Kind.CONTAINERS:
             return f"nic/{short(place.owner)}"
         case Kind.NODE:
             return f"nic/{short(place.owner)}-node{place.number}"

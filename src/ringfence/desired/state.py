@@ -1,7 +1,7 @@
 """The contract between thinking and hands: what shall exist, as plain values.
 
 `desired.build` makes a `State` from a snapshot; a driver makes it true and reports
-`Observed` values. This module imports nothing of ours, knows no Azure type and holds
+`Observed` values. This module knows no Azure type and holds
 no decision: addresses, names and order were chosen before. Keys are stable over
 restarts; two items are the same item if their keys are equal, and unchanged if their
 fingerprints are.
@@ -9,36 +9,18 @@ fingerprints are.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-Key = str
+from ringfence.desired.item import Item as Item
+from ringfence.desired.item import Key as Key
 
 #: The key of the network that stands for the internet (the `edge` namespace).
 INTERNET: Key = "net/internet"
 #: The platform address of every VNet: resolver and source of health probes.
 PLATFORM_ADDRESS = "168.63.129.16"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """What every item has. owners: lower-case resource ids whose operations wait for this item."""
-
-    rank: ClassVar[int] = 0
-    key: Key
-    owners: tuple[str, ...] = ()
-    needs: tuple[Key, ...] = ()
-    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits over everything but the owners; equal content, equal fingerprint. Computed once."""
-        if not self._fingerprint:
-            object.__setattr__(self, "_fingerprint", hashlib.sha256(_canonical(self).encode()).hexdigest()[:16])
-        return self._fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +272,43 @@ class Workload(Item):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A folder inside a container. shared: a name, for a folder that the containers of one group share; else files.
+
+    files: name to content in base64. read_only: it cannot be written from this container.
+    """
+
+    path: str
+    shared: str = ""
+    files: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container(Item):
+    """A process whose root is an image, sandboxed, in an endpoint's namespace; containers there share its loopback.
+
+    container: its name in its group. image: key of the Image. command: exec form, or empty for what the image says.
+    variables, cpu, memory_mb, nonce: as a Workload's. restart: "Always", "OnFailure" or "Never".
+    group: key that shared folders belong to.
+    """
+
+    rank: ClassVar[int] = 72
+    endpoint: Key
+    group: Key
+    container: str
+    image: Key
+    command: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    volumes: tuple[Volume, ...] = ()
+    cpu: float
+    memory_mb: int
+    restart: str = "Always"
+    nameserver: str = PLATFORM_ADDRESS
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One service behind an inference router.
 
@@ -315,7 +334,9 @@ class Router(Item):
     routes: tuple[Route, ...]
 
 
-AnyItem = Network | Peering | Endpoint | ServiceMap | Filter | Balancer | View | Environment | Bundle | Workload | Router
+AnyItem = (
+    Network | Peering | Endpoint | ServiceMap | Filter | Balancer | View | Environment | Bundle | Workload | Container | Router
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,16 +374,3 @@ class Observed:
     readiness: Readiness = Readiness.READY
     code: str = ""
     message: str = ""
-
-
-#: Fields that a fingerprint does not cover.
-_APART = ("owners", "_fingerprint")
-
-
-def _canonical(value: object) -> str:
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = ",".join(f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.name not in _APART)
-        return f"{type(value).__name__}({inner})"
-    if isinstance(value, tuple):
-        return "[" + ",".join(_canonical(v) for v in value) + "]"
-    return repr(value)

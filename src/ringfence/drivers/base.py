@@ -36,6 +36,23 @@ class RuleCount:
     packets: int
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What is seen of one container. state: "Waiting", "Running" or "Terminated". Times in seconds since 1970.
+
+    detail: Kubernetes' word for the state (`CrashLoopBackOff`, `Completed`, `Error`). previous: its life before, if it had one.
+    exit_code: of one that ended, 128 and the signal for one that was killed.
+    """
+
+    state: str
+    detail: str = ""
+    began: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    restarts: int = 0
+    previous: Instance | None = None
+
+
 class Driver(Protocol):
     """The verbs of a place where desired state can be made true. Called from one thread at a time, but `dial` from any."""
 
@@ -53,6 +70,10 @@ class Driver(Protocol):
 
     def build_log(self, key: Key) -> str:
         """What the build of an environment has printed so far."""
+        ...
+
+    def instance(self, key: Key) -> Instance | None:
+        """What is seen of a container or a scoring process; None when nothing of it was started. Callable from any thread."""
         ...
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:

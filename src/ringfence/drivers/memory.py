@@ -18,6 +18,7 @@ from ringfence.desired.state import (
     AnyItem,
     Balancer,
     Bundle,
+    Container,
     Endpoint,
     Environment,
     Key,
@@ -27,10 +28,10 @@ from ringfence.desired.state import (
     Router,
     Workload,
 )
-from ringfence.drivers.base import Failure, RuleCount
+from ringfence.drivers.base import Failure, Instance, RuleCount
 
 _T = TypeVar("_T")
-_LIVING = (Environment, Bundle, Workload, Router)
+_LIVING = (Environment, Bundle, Workload, Container, Router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,12 @@ class MemoryDriver:
         if held is None or not isinstance(held.item, Environment):
             return ""
         return "".join(f"would install {line}\n" for line in held.item.pip)
+
+    def instance(self, key: Key) -> Instance | None:
+        held = self._items.get(key)
+        if held is None:
+            return None
+        return Instance("Running" if self._seen(held).readiness is Readiness.READY else "Waiting")
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:
         return ()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from ringfence.model import compute, group, ml, network, storage
+from ringfence.model import compute, containers, group, ml, network, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, Resource, Snapshot
+from ringfence.policy import container_groups
 
 #: The network of a cluster that names none, as AKS lays it out.
 _OWN_SPACE, _OWN_SUBNET = "10.224.0.0/12", "10.224.0.0/16"
@@ -31,6 +32,8 @@ def companions(snapshot: Snapshot, resource: Resource) -> tuple[Resource, ...]:
         return _of_compute(snapshot, resource)
     if resource.type == ml.WORKSPACE:
         return _of_workspace(snapshot, resource)
+    if resource.type == containers.CONTAINER_GROUP:
+        return container_groups.companions(snapshot, resource)
     return ()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ringfence.model import ml, network, peering, private_dns, private_link, serving
+from ringfence.model import containers, ml, network, peering, private_dns, private_link, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, firewalls, places, principals
@@ -99,6 +99,24 @@ def _of_model(resource: Resource) -> Iterator[Link]:
         yield Link(resource.id.parent.parent.child("assets", name), "url")
 
 
+def _of_container_group(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, containers.ContainerGroup)
+    for number, subnet in enumerate(resource.properties.subnet_ids):
+        yield Link(subnet.target, f"properties.subnetIds[{number}].id", _JOIN_SUBNET)
+    profile = resource.properties.network_profile
+    if profile is not None:
+        yield Link(profile.target, "properties.networkProfile.id")
+
+
+def _of_network_profile(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, containers.NetworkProfile)
+    for number, subnet in enumerate(resource.properties.subnets):
+        field = (
+            f"properties.containerNetworkInterfaceConfigurations[{number}].properties.ipConfigurations[0].properties.subnet.id"
+        )
+        yield Link(subnet.target, field, _JOIN_SUBNET)
+
+
 def _of_peering(resource: Resource) -> Iterator[Link]:
     assert isinstance(resource.properties, peering.Peering)
     yield Link(resource.properties.remote, "properties.remoteVirtualNetwork.id", _PEER)
@@ -145,12 +163,21 @@ _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     private_dns.LINK: _of_zone_link,
     **dict.fromkeys(firewalls.GUARDED, _through_subnets),
     ml.COMPUTE: _of_compute,
+    containers.CONTAINER_GROUP: _of_container_group,
+    containers.NETWORK_PROFILE: _of_network_profile,
     serving.SERVICE: _of_service,
     serving.MODEL_VERSION: _of_model,
 }
 #: Target type -> the types that may refer to it.
 _USERS: dict[str, tuple[str, ...]] = {
-    network.SUBNET: (network.INTERFACE, private_link.PRIVATE_ENDPOINT, ml.COMPUTE),
+    network.SUBNET: (
+        network.INTERFACE,
+        private_link.PRIVATE_ENDPOINT,
+        ml.COMPUTE,
+        containers.CONTAINER_GROUP,
+        containers.NETWORK_PROFILE,
+    ),
+    containers.NETWORK_PROFILE: (containers.CONTAINER_GROUP,),
     network.SECURITY_GROUP: (network.SUBNET, network.INTERFACE),
     ml.COMPUTE: (serving.SERVICE,),
     serving.MODEL_VERSION: (serving.SERVICE,),

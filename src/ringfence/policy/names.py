@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 
 from ringfence.model import access, compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import places, tags
+from ringfence.policy import container_groups, places, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -79,7 +79,7 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         if cluster is not None and address is not None:
             assert isinstance(cluster.properties, compute.ManagedCluster)
             found[cluster.properties.fqdn.lower()] = address
-    return found
+    return found | container_groups.hosts(snapshot)
 
 
 def inside_cluster(snapshot: Snapshot, owner: Resource) -> dict[str, str]:

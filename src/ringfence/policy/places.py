@@ -14,7 +14,7 @@ from enum import Enum
 from ringfence.model import ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions
+from ringfence.policy import companions, container_groups
 
 ADDRESS = "address"
 INDEX = "index"
@@ -84,6 +84,7 @@ class Kind(Enum):
     ROUTER = "router"
     RESOLVER = "resolver"
     REPLICA = "replica"
+    CONTAINERS = "containers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,8 @@ def alive(snapshot: Snapshot, type: str) -> tuple[Resource, ...]:
 def places(snapshot: Snapshot) -> tuple[Place, ...]:
     """Every address in use, of resources that are not being deleted, whose network stands."""
     found = [*_interfaces(snapshot), *_locations(snapshot), *_clusters(snapshot), *_replicas(snapshot)]
+    for owner, subnet, address in container_groups.where(snapshot):
+        found.append(Place(kind=Kind.CONTAINERS, owner=owner, subnet=subnet, address=address))
     return tuple(place for place in found if _stands(snapshot, place.subnet))
 
 

@@ -19,6 +19,7 @@ from ringfence.api import errors as table
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm import directory, metadata, paths, wire
 from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
@@ -44,7 +45,7 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription) -> None:
+    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -52,6 +53,7 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
         request_id = self._engine.new_id()
@@ -97,6 +99,8 @@ class Arm:
         path = paths.parse(asked.path)
         if path.id is not None:
             self._own(path.id.subscription)
+        if self._containers.concerns(path):
+            return self._containers.answer(asked, path)
         if path.about is About.ITEM or (path.about is About.COLLECTION and asked.method == "POST"):
             return self._item(asked, path, version)
         if asked.method not in ("GET", "HEAD"):
@@ -177,9 +181,9 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription) -> Starlette:
-    """The application for `management.azure.com`."""
-    arm = Arm(engine, verifier, subscription)
+def build(engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None = None) -> Starlette:
+    """The application for `management.azure.com`. issue: tickets of connections into containers."""
+    arm = Arm(engine, verifier, subscription, issue)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

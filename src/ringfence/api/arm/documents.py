@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import deployment_documents, identity_blocks, ml, network, plain, private
+from ringfence.api.arm import containers, deployment_documents, identity_blocks, ml, network, plain, private
 from ringfence.model import (
     access,
     compute,
@@ -23,6 +23,7 @@ from ringfence.model import (
     registry,
     storage,
 )
+from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model.resource import Resource, Snapshot
@@ -35,6 +36,8 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
+    container_nouns.CONTAINER_GROUP: containers.of_container_group,
+    container_nouns.NETWORK_PROFILE: containers.of_network_profile,
     peering.PEERING: private.of_peering,
     private_link.PRIVATE_ENDPOINT: private.of_endpoint,
     private_link.ZONE_GROUP: private.of_zone_group,
@@ -59,7 +62,8 @@ def document(
     """The whole document. tenant: of the subscription; failure: why the last operation on it failed."""
     if resource.type == deployment.DEPLOYMENT:
         return envelope(snapshot, resource, tenant) | {"properties": deployment_documents.properties(resource)}
-    shown = resource.properties.model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown = containers.visible(resource.properties).model_dump(mode="json", by_alias=True, exclude_none=True)
+    shown.pop("ringfenceRun", None)
     added = _ADDED.get(resource.type)
     if private_dns.is_record_set(resource.type):
         shown = {name: value for name, value in shown.items() if value != []}

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from starlette.responses import Response
 
 from ringfence.api.arm import asked as answers
-from ringfence.api.arm import documents, private, wire
+from ringfence.api.arm import containers, documents, private, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.registry import Row, spelled
 from ringfence.control import acceptance, wording
 from ringfence.control.engine import Engine
 from ringfence.control.operations import Operation, Status
+from ringfence.model import containers as container_nouns
 from ringfence.model import errors, private_dns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
@@ -120,7 +121,10 @@ class Items:
             operation = self._engine.latest(resource.id)
             if operation is not None and operation.code:
                 failure = errors.Problem(operation.code, operation.message)
-        return documents.document(self._engine.snapshot(), resource, tenant=self._tenant, failure=failure)
+        shown = documents.document(self._engine.snapshot(), resource, tenant=self._tenant, failure=failure)
+        if resource.type == container_nouns.CONTAINER_GROUP:
+            return containers.with_instances(shown, resource, self._engine.instances(resource.id))
+        return shown
 
     def _same_id(self, given: object, id: ResourceId) -> None:
         """A body that names another resource than its path was meant for somewhere else."""

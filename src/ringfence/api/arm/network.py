@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.api.arm import private
+from ringfence.api.arm import containers, private
 from ringfence.model import network, peering, private_link
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import places
@@ -64,6 +64,8 @@ def of_subnet(snapshot: Snapshot, subnet: Resource) -> Mapping[str, Any]:
     ]
     if users:
         found["ipConfigurations"] = [{"id": id} for id in users]
+    if links := containers.association_links(snapshot, subnet):
+        found["serviceAssociationLinks"] = links
     return found
 
 

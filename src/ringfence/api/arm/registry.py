@@ -110,6 +110,13 @@ _ROWS = (
     _network_row("Microsoft.Network/networkSecurityGroups", inline=network.INLINE[network.SECURITY_GROUP]),
     _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
     _network_row("Microsoft.Network/networkInterfaces"),
+    _network_row("Microsoft.Network/networkProfiles"),
+    Row(
+        type="Microsoft.ContainerInstance/containerGroups",
+        tags_only=True,
+        versions=("2025-09-01", "2023-05-01", "2021-10-01", "2021-09-01", "2018-10-01"),
+        operations="operations",
+    ),
     _network_row("Microsoft.Network/virtualNetworks/virtualNetworkPeerings"),
     _network_row("Microsoft.Network/privateEndpoints"),
     _network_row("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"),

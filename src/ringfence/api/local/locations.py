@@ -1,6 +1,6 @@
 """Locations: places from which a command runs and packets start. Names in, namespaces out.
 
-`internet`, `VNET/SUBNET`, or the resource id of a subnet or a network interface. A location
+`internet`, `VNET/SUBNET`, or the resource id of a subnet, a network interface or a container group. A location
 in a subnet is a resource like any other (an interface with an address, under the subnet's
 rules) and comes into being when it is first asked for; an interface is there already.
 """
@@ -13,9 +13,10 @@ from ringfence.control.engine import Engine
 from ringfence.control.operations import Status
 from ringfence.desired.state import INTERNET, PLATFORM_ADDRESS, Endpoint, Key
 from ringfence.drivers.base import Driver
-from ringfence.model import errors, network
+from ringfence.model import containers, errors, network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
+from ringfence.policy import container_groups, places
 
 _PATIENCE_S = 10.0
 _NAME = "jump"
@@ -41,7 +42,7 @@ class Locations:
 
     def names(self) -> list[tuple[str, ResourceId | None]]:
         """Every location there is, with its subnet: those that were used before, and those that a first use would make."""
-        subnets = [s for s in self._engine.snapshot().of_type(network.SUBNET) if s.state is not ProvisioningState.DELETING]
+        subnets = [s for s in places.alive(self._engine.snapshot(), network.SUBNET) if not container_groups.hidden(s)]
         return [("internet", None), *((self._short(subnet), subnet.id) for subnet in subnets)]
 
     def reach(self, at: str) -> Location:
@@ -49,7 +50,7 @@ class Locations:
         if at.lower() == "internet":
             return self._ready("internet", None)
         interface = self._engine.snapshot().get(ResourceId.parse(at)) if at.startswith("/") else None
-        if interface is not None and interface.type == network.INTERFACE:
+        if interface is not None and interface.type in (network.INTERFACE, containers.CONTAINER_GROUP):
             return self._ready(str(interface.id), interface.id)
         subnet = self._subnet(at)
         id = subnet.id.child("locations", _NAME)

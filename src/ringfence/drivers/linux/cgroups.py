@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PERIOD_US, _LEAST_US = 100_000, 1_000
-_OURS = ("pod-", "router-")
+_OURS = ("pod-", "router-", "ctr-")
 
 
 class CgroupError(Exception):

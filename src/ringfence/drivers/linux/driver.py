@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ringfence.desired.diff import Plan
 from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed, Router, Workload
-from ringfence.drivers.base import Failure, RuleCount
-from ringfence.drivers.linux import processes
+from ringfence.drivers.base import Failure, Instance, RuleCount
+from ringfence.drivers.linux import instances, processes
 from ringfence.drivers.linux.bundles import Bundles
 from ringfence.drivers.linux.cgroups import Cgroups
 from ringfence.drivers.linux.environments import Environments
@@ -89,6 +89,10 @@ class LinuxDriver:
 
     def build_log(self, key: Key) -> str:
         return tail(self._folders.build_log(key), _LOG_TAIL)
+
+    def instance(self, key: Key) -> Instance | None:
+        found = processes.scan(self._folders.statuses, key).get(key, [])
+        return instances.of(found[0].status) if found else None
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:
         return self._fabric.counters(network)

@@ -27,6 +27,9 @@ class LaunchSpec(NamedTuple):
     SERVER_READY_FD names. tries: starts without ever serving after which it is given up, 0 for never; final: exit codes that
     need no second try. grace_s: from SIGTERM to SIGKILL; retire_s: from SIGUSR1 to SIGKILL.
     early_s: a process that ends sooner than this has failed to start.
+    restart: "Always", "OnFailure" or "Never": whether it is started again once it has ended. quiet: the log is the program's.
+    image: a root file system that the cell's root is a copy of (then root is only where it is put together, and what is
+    written is lost with the process), or "". outer: the user outside that `user` is, where that one is ours to give.
     """
 
     key: str
@@ -55,6 +58,10 @@ class LaunchSpec(NamedTuple):
     grace_s: float = 10.0
     early_s: float = 10.0
     user: int = NOBODY
+    restart: str = "Always"
+    quiet: bool = False
+    image: str = ""
+    outer: int = NOBODY
 
     def to_json(self) -> str:
         return json.dumps(self._asdict())

@@ -12,10 +12,10 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ringfence.desired.state import Router, Workload
+from ringfence.desired.state import Container, Router, Workload
 from ringfence.drivers.linux.folders import slug
 
 ITEM, FINGERPRINT, ENDPOINT, PORT = "RINGFENCE_ITEM", "RINGFENCE_FINGERPRINT", "RINGFENCE_ENDPOINT", "RINGFENCE_PORT"
@@ -24,12 +24,13 @@ GROUP, USES = "RINGFENCE_GROUP", "RINGFENCE_USES"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a supervisor says of its program. state: "waiting", "running", "stopping" or "failed" (given up).
+    """What a supervisor says of its program. state: "waiting", "running", "stopping", "failed" (given up) or "ended" (done).
 
     child: its PID, or 0. served: the last attempt whose program said that it serves, 0 for none.
     said: the last output of the life before.
     attempts: how often it was started. failures: ends in a row that came too early. exit: the last exit code, negative
-    for a signal. oom: whether it was ended by its memory limit.
+    for a signal. oom: whether it was ended by its memory limit. began, ended: of the last life, seconds since 1970, or 0.
+    before: exit, began and ended of the life before it.
     """
 
     state: str = "waiting"
@@ -40,6 +41,9 @@ class Status:
     oom: bool = False
     served: int = 0
     said: str = ""
+    began: float = 0.0
+    ended: float = 0.0
+    before: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def serving(self) -> bool:
@@ -95,11 +99,14 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def stamps(item: Workload | Router, group: str) -> dict[str, str]:
+def stamps(item: Workload | Router | Container, group: str) -> dict[str, str]:
     """The environment of a supervisor."""
-    marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(item.port), GROUP: group}
+    port = 0 if isinstance(item, Container) else item.port
+    marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(port), GROUP: group}
     if isinstance(item, Workload):
         marks[USES] = f"{item.environment} {item.bundle}"
+    elif isinstance(item, Container):
+        marks[USES] = item.image
     return {**marks, "PATH": "/usr/bin:/bin"}
 
 

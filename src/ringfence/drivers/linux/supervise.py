@@ -86,6 +86,8 @@ class Supervisor:
         self._words = self._said = b""
         self._ready = -1
         self._oom = False
+        self._began = self._ended_at = 0.0
+        self._before: dict[str, float] = {}
         self._kill_at, self._farewell = 0.0, signal.SIGTERM
         self._replaced = _opened(spec.replaces)
         self.stopping = False
@@ -108,7 +110,7 @@ class Supervisor:
             unfit = self._spec.tells and self._served < self._attempts
             self._failures = self._failures + 1 if early or unfit else 1
             if not self.stopping:
-                self._give_up() if self._hopeless() else self._back_off()
+                self._rest() if self._finished() else self._give_up() if self._hopeless() else self._back_off()
         self._leave()
 
     def _stop(self, _number: int, _frame: object) -> None:
@@ -151,8 +153,11 @@ class Supervisor:
         output, inward = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(inward, True)
         self._ready, ready_in = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self._attempts:
+            self._before = {"exit": self._exit, "began": self._began, "ended": self._ended_at}
         self._attempts += 1
         self._words = b""
+        self._began, self._ended_at = time.time(), 0.0
         self._child = spawn(self._spec, inward, self._own_pids, ready_in if self._spec.tells else -1)
         os.close(inward)
         os.close(ready_in)
@@ -222,7 +227,21 @@ class Supervisor:
         if pid:
             self._child = 0
             self._exit = os.waitstatus_to_exitcode(status)
+            self._ended_at = time.time()
         return bool(pid)
+
+    def _finished(self) -> bool:
+        """Whether it has done what it was started for."""
+        return self._spec.restart == "Never" or (self._spec.restart == "OnFailure" and self._exit == 0)
+
+    def _rest(self) -> None:
+        """It is not started again; this stays to tell how it ended until it is told to stop."""
+        self._status("ended")
+        self._sleep(float("inf"))
+
+    def _note(self, text: str) -> None:
+        if not self._spec.quiet:
+            self._log.note(text)
 
     def _hopeless(self) -> bool:
         """Whether it never served, and another try would be as good as the last."""
@@ -231,13 +250,13 @@ class Supervisor:
 
     def _give_up(self) -> None:
         """Whom it was to replace goes on; this stays to tell why until it is told to stop."""
-        self._log.note(f"the process {self._end_in_words()}; it is not started again, and the one before goes on")
+        self._note(f"the process {self._end_in_words()}; it is not started again, and the one before goes on")
         self._status("failed")
         self._sleep(float("inf"))
 
     def _back_off(self) -> None:
         wait = min(_FIRST_WAIT_S * 2 ** min(self._failures - 1, 10), _LONGEST_WAIT_S)
-        self._log.note(f"the process {self._end_in_words()}; it starts again in {wait:g} s")
+        self._note(f"the process {self._end_in_words()}; it starts again in {wait:g} s")
         self._status("waiting")
         self._sleep(wait)
 
@@ -265,6 +284,9 @@ class Supervisor:
             "oom": self._oom,
             "served": self._served,
             "said": self._said.decode("utf-8", "replace"),
+            "began": self._began,
+            "ended": self._ended_at,
+            "before": self._before,
         }
         temporary = f"{self._status_path}.new"
         with open(temporary, "w", encoding="ascii") as file:
@@ -284,7 +306,7 @@ class Supervisor:
             try:
                 os.rmdir(folder)
             except OSError as error:
-                self._log.note(f"control group {folder} stays: {error.strerror}")
+                self._note(f"control group {folder} stays: {error.strerror}")
         if os.path.exists(self._status_path):
             os.unlink(self._status_path)
 
@@ -323,7 +345,7 @@ def spawn(spec: LaunchSpec, output: int, own_pids: int, told: int = -1) -> int:
     for descriptor in (ready_in, proceed):
         os.close(descriptor)
     if os.read(ready, 1) == b"u":
-        _map_user(pid, spec.user)
+        _map_user(pid, spec)
         os.write(proceed_in, b"m")
     for descriptor in (ready, proceed_in):
         os.close(descriptor)
@@ -346,12 +368,12 @@ def _become_child(spec: LaunchSpec, output: int, ready: int, proceed: int) -> No
         os._exit(126)
 
 
-def _map_user(pid: int, user: int) -> None:
-    """One user inside. Outside it is the same number, or ourselves where no other is ours to give."""
+def _map_user(pid: int, spec: LaunchSpec) -> None:
+    """One user inside. Outside it is an unprivileged one, or ourselves where no other is ours to give."""
     for kind in ("gid", "uid"):
-        outer = user if _maps(kind, user) else 0
+        outer = spec.outer if _maps(kind, spec.outer) else 0
         with open(f"/proc/{pid}/{kind}_map", "w", encoding="ascii") as file:
-            file.write(f"{user} {outer} 1")
+            file.write(f"{spec.user} {outer} 1")
 
 
 def _maps(kind: str, number: int) -> bool:

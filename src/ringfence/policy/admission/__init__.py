@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, registry, serving, storage
+from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
 from ringfence.model import peering as peering_nouns
@@ -20,6 +21,8 @@ from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
+    container,
+    containers,
     identities,
     interfaces,
     ml,
@@ -49,7 +52,10 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
     network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
-    network_nouns.LOCATION: _Rules(rules=interfaces.LOCATION_RULES),
+    container_nouns.CONTAINER_GROUP: _Rules(
+        (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
+    ),
+    container_nouns.NETWORK_PROFILE: _Rules((references.targets_exist,), containers.PROFILE_RULES),
     peering_nouns.PEERING: _Rules(peerings.SHAPE, peerings.RULES),
     link_nouns.PRIVATE_ENDPOINT: _Rules((*private_link.SHAPE, references.targets_exist), private_link.RULES),
     link_nouns.ZONE_GROUP: _Rules((references.targets_exist,), private_link.ZONE_GROUP_RULES),

@@ -87,8 +87,7 @@ def interface_stays(case: Case) -> Iterator[Finding]:
 
 def subnet_is_not_delegated(case: Case) -> Iterator[Finding]:
     """A delegated subnet is for its service only."""
-    id = case.new.id.parent if case.new.type == network.LOCATION else interface(case).subnet
-    found = case.snapshot.get(id)
+    found = case.snapshot.get(interface(case).subnet)
     if found is not None:
         yield from delegated(case.new, found)
 
@@ -108,4 +107,3 @@ def delegated(resource: Resource, subnet: Resource) -> Iterator[Finding]:
 
 SHAPE = (has_one_configuration,)
 RULES = (static_address_is_usable, subnet_is_not_delegated, interface_stays, interface_is_enforceable)
-LOCATION_RULES = (subnet_is_not_delegated,)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network
 from ringfence.model import errors, network
 from ringfence.model.resource import Resource
 from ringfence.policy import links, tags
+from ringfence.policy.admission import delegations
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
 
 #: Never part of a network (RULES.md section 1).
@@ -278,6 +279,7 @@ SUBNET_RULES = (
     subnets_do_not_overlap,
     subnet_in_use_keeps_its_prefix,
     subnet_in_use_keeps_its_delegation,
+    delegations.service_is_known,
     subnet_is_clear_of_clusters,
     subnet_is_enforceable,
 )

@@ -40,6 +40,7 @@ from ringfence.api.arm.directory import Subscription
 from ringfence.api.blob import app as blob
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
+from ringfence.api.graph import app as graph
 from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
@@ -53,7 +54,7 @@ from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver
 from ringfence.model import errors, storage
-from ringfence.policy import arrivals
+from ringfence.policy import arrivals, principals
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -136,7 +137,9 @@ def _linux(layout: Layout) -> _Ground:
 
     found = record.load(layout)
     cgroups = found.cgroups if found is not None else ()
-    driver = LinuxDriver(layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups)
+    driver = LinuxDriver(
+        layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
+    )
     driver.prepare()
     return _Ground(
         driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close
@@ -178,10 +181,13 @@ def _apps(
 ) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
-    verifier = verify.Verifier(signer.public_key, tenant, _now)
+    verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
+    sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
     return {
         hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant)),
-        hosts.ENTRA: entra.build(tenant, engine.identities, signer, _now, _new_id),
+        hosts.ENTRA: sign_in.app(),
+        hosts.DEVICE: sign_in.device_page(),
+        hosts.GRAPH: graph.build(engine, verifier, tenant),
         hosts.ML: ml.build(engine, contents, verifier, tenant),
         hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
         hosts.KUBERNETES: kubernetes.build(),
@@ -193,6 +199,14 @@ def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
     principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
     administrator.ensure(identities, principal, admin.client_secret, _now())
+
+
+def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
+    """Whom a token still speaks for: somebody of the directory, or a managed identity whose resource is there."""
+    found = engine.identities.standing(object_id, issued_at)
+    if found is None and any(p.object_id == object_id for p in principals.managed(engine.snapshot())):
+        return engine.identities.groups_of(object_id)
+    return found
 
 
 def _account(engine: Engine, name: str, source: str) -> str | None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from tests.control.engine_world import World
 
-from ringfence.control import migrations, store
+from ringfence.control import blobs, migrations, store
 from ringfence.control.identities import Principal
 from ringfence.control.store import Store
 from ringfence.model.ids import ResourceId
@@ -101,6 +101,13 @@ def _opened_until(path: Path, number: int) -> bool:
         finally:
             os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_a_table_that_is_new_is_made_in_an_older_database(tmp_path: Path) -> None:
+    opened = Store(_old(tmp_path))
+    with opened.read() as connection:
+        assert sa.inspect(connection).has_table("blobs"), blobs.__doc__
+    opened.close()
 
 
 def test_the_migrations_lead_from_each_schema_to_the_next() -> None:

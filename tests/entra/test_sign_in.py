@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -15,24 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp
 
 from ringfence.api.entra import app, tokens
-from ringfence.control.identities import Principal
-from ringfence.model import errors
+from ringfence.control.identities import Identities, Principal, administrator
+from ringfence.control.store import Store
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 CLIENT = Principal(client_id="aaaaaaaa-1", object_id="bbbbbbbb-2", display_name="admin")
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
-
-
-class Directory:
-    """One application with the secret `right`."""
-
-    def get(self, client_id: str) -> Principal | None:
-        return CLIENT if client_id == CLIENT.client_id else None
-
-    def authenticate(self, client_id: str, secret: str) -> Principal:
-        if secret != "right":
-            raise errors.Unauthenticated("invalid_client", "no")
-        return CLIENT
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +30,20 @@ def signer() -> tokens.Signer:
     return tokens.Signer(key, TENANT, lambda: NOW, lambda: "trace-id")
 
 
+@pytest.fixture(scope="module")
+def identities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Identities]:
+    """One application with the secret `right`."""
+    store = Store(tmp_path_factory.mktemp("directory") / "a.db")
+    found = Identities(store, lambda: secrets.token_bytes(16), lambda: NOW)
+    administrator.ensure(found, CLIENT, "right", NOW)
+    yield found
+    store.close()
+
+
 @pytest.fixture
-def client(signer: tokens.Signer, asking: Callable[[ASGIApp, str], httpx.Client]) -> httpx.Client:
-    return asking(app.build(TENANT, Directory(), signer, lambda: NOW, lambda: "trace-id"), "https://login.microsoftonline.com")
+def client(signer: tokens.Signer, identities: Identities, asking: Callable[[ASGIApp, str], httpx.Client]) -> httpx.Client:
+    served = app.build(TENANT, identities, signer, lambda: NOW, lambda: "trace-id").app()
+    return asking(served, "https://login.microsoftonline.com")
 
 
 def grant(**changes: str | None) -> dict[str, str]:
@@ -129,7 +129,7 @@ def test_credentials_may_come_in_a_basic_header(client: httpx.Client) -> None:
         (grant(client_id=None), 400, "invalid_request", 900144),
         (grant(grant_type=None), 400, "invalid_request", 900144),
         (grant(scope=None), 400, "invalid_request", 900144),
-        (grant(grant_type="password"), 400, "unsupported_grant_type", 70003),
+        (grant(grant_type="implicit"), 400, "unsupported_grant_type", 70003),
         (grant(scope="https://management.azure.com/user_impersonation"), 400, "invalid_scope", 70011),
         (grant(scope="/.default"), 400, "invalid_scope", 70011),
         (grant(scope="a/.default b/.default"), 400, "invalid_scope", 70011),
@@ -170,5 +170,7 @@ def test_bodies_that_are_no_form(client: httpx.Client, body: bytes, kind: str, s
 
 
 def test_pages_that_are_not_there_say_so(client: httpx.Client) -> None:
-    answer = client.get(f"/{TENANT}/oauth2/v2.0/devicecode")
+    answer = client.get(f"/{TENANT}/oauth2/v3.0/token")
     assert answer.status_code == 404 and answer.json()["error_codes"] == [900561]
+    answer = client.get(f"/{TENANT}/oauth2/v2.0/token")
+    assert answer.status_code == 400 and "only accepts POST" in answer.json()["error_description"]

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ringfence.api.entra import tokens, verify
 from ringfence.model import errors
+from ringfence.policy.access import Caller
 
 TENANT = "11111111-2222-3333-4444-555555555555"
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -77,7 +78,7 @@ def forged(key: rsa.RSAPrivateKey, changes: Mapping[str, object] | None = None, 
 @pytest.mark.parametrize("audience", sorted(verify.MANAGEMENT))
 def test_an_issued_token_names_its_caller(signer: tokens.Signer, verifier: verify.Verifier, audience: str) -> None:
     caller = verifier.verify(f"Bearer {signer.issue(SUBJECT, audience)}")
-    assert caller == verify.Caller(SUBJECT.client_id, SUBJECT.object_id, TENANT)
+    assert caller == Caller(client_id=SUBJECT.client_id, object_id=SUBJECT.object_id, tenant_id=TENANT)
 
 
 def test_the_claims_are_those_of_an_application(signer: tokens.Signer) -> None:

@@ -136,7 +136,9 @@ def test_a_name_exists_with_its_resource() -> None:
         ("management.azure.com.", hosts.ARM),
         ("login.microsoftonline.com", hosts.ENTRA),
         ("sts.windows.net", hosts.ENTRA),
-        ("graph.microsoft.com", None),
+        ("graph.microsoft.com", hosts.GRAPH),
+        ("microsoft.com", hosts.DEVICE),
+        ("ml.azure.com", None),
         ("evil.management.azure.com", None),
         ("management.azure.com.evil.example", None),
         ("", None),
@@ -150,8 +152,8 @@ def test_hosts_lead_to_applications(host: str, app: str | None) -> None:
 def test_a_host_that_nobody_serves_is_misdirected(asking: Callable[[ASGIApp, str], httpx.Client]) -> None:
     app = hosts.build(hosts.Names(lambda: Snapshot.of([])), {hosts.ARM: PlainTextResponse("arm")})
     assert asking(app, "https://management.azure.com").get("/").text == "arm"
-    answer = asking(app, "https://graph.microsoft.com").get("/")
-    assert answer.status_code == 421 and "'graph.microsoft.com'" in answer.json()["error"]["message"]
+    answer = asking(app, "https://ml.azure.com").get("/")
+    assert answer.status_code == 421 and "'ml.azure.com'" in answer.json()["error"]["message"]
 
 
 def test_a_clusters_api_server_shows_that_it_is_there(asking: Callable[[ASGIApp, str], httpx.Client]) -> None:

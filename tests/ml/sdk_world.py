@@ -116,7 +116,7 @@ def serve(folder: Path, secret: str) -> None:
     host_names = hosts.Names(engine.snapshot)
     apps = {
         hosts.ARM: arm_app.build(engine, verifier, SUBSCRIPTION),
-        hosts.ENTRA: entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id),
+        hosts.ENTRA: entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id).app(),
         hosts.ML: ml_app.build(engine, blobs, verifier, SUBSCRIPTION.tenant),
         hosts.BLOB: blob_app.build(blobs, account, clock, new_id),
         hosts.KUBERNETES: kubernetes.build(),

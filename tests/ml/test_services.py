@@ -158,7 +158,7 @@ def test_a_service_is_patched(plane: Plane) -> None:
         [{"op": "replace", "path": "/numReplicas", "value": "many"}],
         [{"op": "replace", "path": "/numReplicas", "value": 0}],
         [{"op": "replace", "path": "/imageId", "value": "x"}],
-        [{"op": "replace", "path": "/aadAuthEnabled", "value": True}],
+        [{"op": "replace", "path": f"/{name}", "value": True} for name in ("aadAuthEnabled", "authEnabled")],
         {"op": "replace"},
     ],
 )
@@ -179,7 +179,7 @@ def test_patches_that_are_refused_change_nothing(plane: Plane, patch: object) ->
         ({"numReplicas": -1}, "numReplicas"),
         ({"containerResourceRequirements": {"cpu": 900, "memoryInGB": 1}}, "Couldn't Schedule"),
         ({"containerResourceRequirements": {"cpu": 1, "memoryInGB": 1, "gpu": 1}}, "GPU"),
-        ({"aadAuthEnabled": True}, "token"),
+        ({"aadAuthEnabled": True, "authEnabled": True}, "tokens"),
         ({"unknown": 1}, "unknown"),
         ({"files": []}, "files"),
         ({"primaryKey": "x"}, "primaryKey"),

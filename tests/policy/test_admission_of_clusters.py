@@ -166,8 +166,6 @@ def test_a_cluster_for_tests_may_be_small() -> None:
     [
         {"computeType": "AmlCompute"},
         {"computeType": "AKS", "resourceId": str(rid("g/Microsoft.ContainerService/managedClusters/c"))},
-        aks(VNET, sslConfiguration={"status": "Enabled", "cname": "a.b", "cert": "c", "key": "k"}),
-        aks(VNET, sslConfiguration={"status": "Auto", "leafDomainLabel": "x"}),
     ],
 )
 def test_what_a_cluster_cannot_be_promised(body: dict[str, Any]) -> None:

@@ -214,7 +214,10 @@ def _nic(more: dict[str, Any] | None = None, **top: Any) -> dict[str, Any]:
         ({"ipConfigurations": _nic()["ipConfigurations"] * 2}, "NotSupported"),
         (_nic({"subnet": {"id": str(rid(f"{VNET}/subnets/none"))}}), "InvalidResourceReference"),
         (_nic(enableIPForwarding=True), "NotSupported"),
-        (_nic({"publicIPAddress": {"id": str(rid("mygroup/Microsoft.Network/publicIPAddresses/p"))}}), "NotSupported"),
+        (
+            _nic({"publicIPAddress": {"id": str(rid("mygroup/Microsoft.Network/publicIPAddresses/p"))}}),
+            "InvalidResourceReference",
+        ),
         (_nic({"privateIPAllocationMethod": "Static", "privateIPAddress": "10.1.4.4"}), "PrivateIPAddressNotInSubnet"),
         (_nic({"privateIPAllocationMethod": "Static", "privateIPAddress": "10.1.0.3"}), "PrivateIPAddressInReservedRange"),
         (_nic({"privateIPAllocationMethod": "Static", "privateIPAddress": "10.1.3.255"}), "PrivateIPAddressInReservedRange"),

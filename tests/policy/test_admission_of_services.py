@@ -38,7 +38,13 @@ def resources(**more: Any) -> dict[str, Any]:
         ({"numReplicas": -1}, "InvalidReplicaCount"),
         ({"numReplicas": 10**9}, "InvalidReplicaCount"),
         ({"numReplicas": 100}, "KubernetesDeploymentFailed"),
-        ({"autoScaler": {"autoscaleEnabled": True, "minReplicas": 1, "maxReplicas": 10}}, "NotSupported"),
+        ({"autoScaler": {"autoscaleEnabled": True, "minReplicas": 3, "maxReplicas": 2}}, "InvalidParameter"),
+        ({"autoScaler": {"autoscaleEnabled": True, "minReplicas": 0}}, "InvalidReplicaCount"),
+        ({"autoScaler": {"autoscaleEnabled": True, "maxReplicas": 1001}}, "InvalidParameter"),
+        ({"autoScaler": {"autoscaleEnabled": True, "targetUtilization": 0}}, "InvalidParameter"),
+        ({"autoScaler": {"autoscaleEnabled": True, "targetUtilization": 101}}, "InvalidParameter"),
+        ({"autoScaler": {"autoscaleEnabled": True, "refreshPeriodInSeconds": 0}}, "InvalidParameter"),
+        ({"autoScaler": {"autoscaleEnabled": True, "minReplicas": 100}}, "KubernetesDeploymentFailed"),
         (resources(cpu=0), "InvalidContainerResources"),
         (resources(cpu=-1), "InvalidContainerResources"),
         (resources(memoryInGB=0), "InvalidContainerResources"),
@@ -51,7 +57,8 @@ def resources(**more: Any) -> dict[str, Any]:
         ({"environmentImageRequest": {"modelIds": ["diabetes"], "environment": environment()}}, "ModelNotFound"),
         ({"environmentImageRequest": {"modelIds": ["diabetes:1"]}}, "NotSupported"),
         ({"environmentImageRequest": {"environment": environment(script="")}}, "EntryScriptRequired"),
-        ({"aadAuthEnabled": True}, "NotSupported"),
+        ({"aadAuthEnabled": True}, "InvalidParameter"),
+        ({"aadAuthEnabled": True, "authEnabled": False}, "InvalidParameter"),
         ({"appInsightsEnabled": True}, "NotSupported"),
         ({"dataCollection": {"eventHubEnabled": True, "storageEnabled": False}}, "NotSupported"),
         ({"primaryKey": ""}, "InvalidParameter"),
@@ -98,6 +105,7 @@ def test_a_cluster_that_is_not_there_yet_takes_no_services(state: ProvisioningSt
 def test_an_autoscaler_that_stands_still_is_a_number_of_replicas() -> None:
     cloud = served_cloud()
     cloud.put(SERVICE, service(autoScaler={"autoscaleEnabled": True, "minReplicas": 2, "maxReplicas": 2}), location=None)
+    cloud.put(SERVICE, service(autoScaler={"autoscaleEnabled": True}), location=None)
 
 
 def test_a_service_stays_on_its_cluster() -> None:

@@ -18,9 +18,18 @@ from ringfence.policy import names, private_link
 
 log = logging.getLogger(__name__)
 
-ARM, ENTRA, ML, BLOB, KUBERNETES, VAULT = "arm", "entra", "ml", "blob", "kubernetes", "vault"
+ARM, ENTRA, ML, BLOB, KUBERNETES = "arm", "entra", "ml", "blob", "kubernetes"
+VAULT = "vault"
+#: The page where people enter the code of a device; Microsoft Graph.
+DEVICE, GRAPH = "device", "graph"
 
-_EXACT: Mapping[str, str] = {"management.azure.com": ARM, **{name: ENTRA for name in documents.ALIASES}}
+_EXACT: Mapping[str, str] = {
+    "management.azure.com": ARM,
+    "graph.microsoft.com": GRAPH,
+    "microsoft.com": DEVICE,
+    "www.microsoft.com": DEVICE,
+    **{name: ENTRA for name in documents.ALIASES},
+}
 _BY_SUFFIX: Mapping[str, str] = {
     ".api.azureml.ms": ML,
     ".blob.core.windows.net": BLOB,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import ringfence
-from ringfence.cli import box, demonstration, locations, logs
+from ringfence.cli import box, demonstration, locations, logs, signing_in
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -56,5 +56,5 @@ def program(
     """
 
 
-for register in (box.register, locations.register, logs.register, demonstration.register):
+for register in (box.register, locations.register, logs.register, signing_in.register, demonstration.register):
     register(app)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringfence.control import acceptance, judgement, ledger, removal, store, wording
+from ringfence.control.autoscaler import Autoscaler
 from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
@@ -55,15 +56,20 @@ class Engine:
         self._driver = driver
         self._ledger = ledger.Ledger(opened, clock)
         self._reconciler = Reconciler(self._ledger, driver, time.monotonic)
+        self._autoscaler = Autoscaler(
+            self._ledger, driver, self.observed, self._reconciler.wake, clock=clock, monotonic=time.monotonic
+        )
         self.deployer = Deployer(self._ledger, self._deploy, clock)
 
     def start(self) -> None:
         """Take up what an earlier process left, and everything that comes."""
         self._reconciler.start()
         self.deployer.start()
+        self._autoscaler.start()
 
     def close(self) -> None:
         """Stop reconciling. What exists goes on existing."""
+        self._autoscaler.stop()
         self.deployer.stop()
         self._reconciler.stop()
 

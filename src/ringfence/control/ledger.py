@@ -124,14 +124,26 @@ class Change:
         self._written: dict[str, Resource] = {}
         self._gone: set[str] = set()
         self._allocated: tuple[Allocation, ...] = ()
+        self._released: tuple[tuple[str, str], ...] = ()
         self._changed = False
 
-    def become(self, after: Snapshot, written: Sequence[Resource], allocated: Sequence[Allocation]) -> None:
-        """The snapshot to be, the resources in it that differ, and new allocations."""
+    def become(
+        self,
+        after: Snapshot,
+        written: Sequence[Resource],
+        allocated: Sequence[Allocation],
+        released: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """The snapshot to be, the resources in it that differ, new allocations, and those given back (owner, purpose)."""
         self.after = after
         self._written |= {resource.key: resource for resource in written}
-        self._allocated = tuple(allocated)
+        self._allocated, self._released = tuple(allocated), tuple(released)
         self._changed = True
+
+    def follow(self) -> None:
+        """What shall exist follows from this change, and no operation waits for it."""
+        old = self.state if self.state is not None else build(self.before)
+        self.state = _interned(build(self.after), old)
 
     def begin(self, operation: Operation, covers: frozenset[str]) -> Operation:
         """Store an operation over the resources `covers`. Ends it at once when nothing follows from it.
@@ -188,6 +200,7 @@ class Change:
         if not self._changed:
             return
         resources.write(self._connection, [r for k, r in self._written.items() if k not in self._gone])
+        resources.release(self._connection, self._released)
         resources.allocate(self._connection, [a for a in self._allocated if a.owner not in self._gone])
         resources.remove(self._connection, self._gone)
         self.after = self.after.changed(version=store.advance(self._connection))

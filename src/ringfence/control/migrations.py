@@ -4,7 +4,8 @@ Each is one transaction together with the new schema number, so that a process t
 in between finds the database before it or after it. A migration speaks SQL of its own
 and never the tables of `store`, which go on changing after it was written. Data that must
 change its meaning (rows of resources) is migrated here too. A new database has the
-present tables from the start and is not migrated.
+present tables from the start and is not migrated; a table that only comes as new needs no
+migration, since `store` makes what is missing.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from sqlalchemy import event
 
 from ringfence.control import migrations
 
-#: Of the tables below. A change of them, or of what rows mean, is a migration.
+#: Of the tables below. A change of them, or of what rows mean, is a migration; a table that is new is made when missing.
 SCHEMA = migrations.SCHEMA
 
 metadata = sa.MetaData()
@@ -175,6 +175,8 @@ class Store:
                 f"{self._path} has schema {known}, this version of Ringfence reads schema {SCHEMA}; "
                 "start with another --state folder, or remove this one with `ringfence down --purge`"
             )
+        with self.begin() as connection:
+            metadata.create_all(connection)
 
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from ringfence.model import compute, containers, errors, ml, network, peering, serving
+from ringfence.model import balancing, compute, containers, errors, ml, network, peering, serving
 from ringfence.model import private_link as private_link_nouns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Allocation, Resource, Snapshot
+from ringfence.policy import balancing as spreading
 from ringfence.policy import companions, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
@@ -265,11 +266,26 @@ def _reserved(snapshot: Snapshot, cluster: ResourceId) -> list[str]:
     return [a.value for a in snapshot.allocated(cluster) if a.purpose.startswith("node") and "-pod" in a.purpose]
 
 
+def _of_balancer(desk: _Desk, resource: Resource) -> None:
+    """An address in its subnet for each private frontend."""
+    assert isinstance(resource.properties, balancing.LoadBalancer)
+    for front in resource.properties.frontend_ip_configurations:
+        if front.properties.subnet is None:
+            continue
+        subnet, wanted = desk.snapshot.need(front.properties.subnet.target), front.properties.static_address
+        candidates = usable(_prefix(subnet)) if wanted is None else iter((wanted,))
+        scope = places.address_scope(subnet.id.parent)
+        if not desk.give(spreading.frontend(front.name), scope, candidates):
+            raise _full(subnet) if wanted is None else _allocated(desk, subnet, resource, wanted)
+
+
 _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.VIRTUAL_NETWORK: _of_network,
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
     network.LOCATION: _of_location,
+    balancing.PUBLIC_ADDRESS: lambda desk, _: _public(desk, spreading.ADDRESS),
+    balancing.BALANCER: _of_balancer,
     containers.CONTAINER_GROUP: _of_container_group,
     peering.PEERING: _of_peering,
     private_link_nouns.PRIVATE_ENDPOINT: _of_link,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import compute, dns, ml, network, paths
+from ringfence.desired import balancing, compute, dns, ml, network, paths
 from ringfence.desired.state import AnyItem, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import places
@@ -18,6 +18,7 @@ def build(snapshot: Snapshot) -> State:
         *compute.service_maps(snapshot, everyone),
         *network.filters(snapshot, everyone),
         *compute.balancers(snapshot),
+        *balancing.balancers(snapshot),
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
     ]

@@ -12,7 +12,7 @@ from ringfence.desired.network import owners
 from ringfence.desired.state import Balancer, ServiceAddress, ServiceMap, Target
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, names, places
+from ringfence.policy import companions, endpoints, names, places
 from ringfence.policy.places import Place
 
 
@@ -47,7 +47,7 @@ def _services(snapshot: Snapshot, owner: Resource) -> tuple[str, tuple[ServiceAd
         found += [_service(asked.dns_service_ip, protocol, 53, resolver) for protocol in ("tcp", "udp")]
     if router is not None:
         addresses = [snapshot.value(key, places.CLUSTER_IP) for key in (owner.key, *_service_keys(snapshot, owner))]
-        found += [_service(address, "tcp", places.ROUTER_PORT, router) for address in addresses if address is not None]
+        found += [_service(address, "tcp", endpoints.port(owner), router) for address in addresses if address is not None]
     return asked.service_cidr, tuple(sorted(found, key=lambda s: (s.address, s.protocol, s.port)))
 
 
@@ -65,13 +65,13 @@ def balancers(snapshot: Snapshot) -> Iterator[Balancer]:
         cluster = snapshot.need(frontend.cluster)
         concerned = {cluster.key, companions.cluster_id(cluster).key, *_service_keys(snapshot, cluster)}
         yield Balancer(
-            key=keys.balancer(cluster.key, public=frontend.public, port=places.ROUTER_PORT),
+            key=keys.balancer(cluster.key, public=frontend.public, port=frontend.port),
             owners=tuple(sorted(concerned)),
             network=keys.network(frontend.vnet.key),
             address=frontend.address,
-            port=places.ROUTER_PORT,
+            port=frontend.port,
             public=frontend.public,
             floating=True,
-            targets=tuple(Target(address=address, port=places.ROUTER_PORT) for address in frontend.targets),
-            probe_port=places.ROUTER_PORT,
+            targets=tuple(Target(address=address, port=frontend.port) for address in frontend.targets),
+            probe_port=frontend.port,
         )

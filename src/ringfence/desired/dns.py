@@ -11,14 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ringfence.desired import keys
 from ringfence.desired.network import owners
 from ringfence.desired.state import INTERNET, Record, View
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import ml, network, private_dns, storage
 from ringfence.model.private_dns import RecordSet, VirtualNetworkLink
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import names, places, private_link
+from ringfence.policy import balancing, names, places, private_link
 from ringfence.policy.places import Kind, Place
 
 #: Types whose resources have public names.
-_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT)
+_NAMED = (ml.WORKSPACE, ml.COMPUTE, storage.STORAGE_ACCOUNT, balancing_nouns.PUBLIC_ADDRESS)
 #: How long resolvers may keep what a private zone answers, in seconds: the sandbox's clients see a change at once.
 _LONGEST_TTL = 10
 
@@ -53,7 +54,8 @@ def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:
 
 def _public(snapshot: Snapshot) -> Records:
     """Every public name; that of a resource with a private endpoint is an alias of its private name, which is public, too."""
-    found = {name: Record(name=name, kind="A", values=(address,)) for name, address in names.hosts(snapshot).items()}
+    everywhere = {**names.hosts(snapshot), **names.scoring(snapshot), **balancing.names(snapshot)}
+    found = {name: Record(name=name, kind="A", values=(address,)) for name, address in everywhere.items()}
     for endpoint in private_link.endpoints(snapshot):
         if not private_link.approved(snapshot, endpoint):
             continue

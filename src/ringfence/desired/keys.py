@@ -51,6 +51,11 @@ def balancer(cluster: str, *, public: bool, port: int) -> Key:
     return f"lb/{short(cluster)}-{'public' if public else 'internal'}-{port}"
 
 
+def user_balancer(balancer_key: str, rule: str) -> Key:
+    """A rule of a load balancer of the user's own."""
+    return f"lb/{short(balancer_key)}-rule-{short(rule.lower())}"
+
+
 def view(vnet_key: str) -> Key:
     return f"dns/{short(vnet_key)}"
 

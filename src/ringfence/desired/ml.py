@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from ringfence.desired import keys
-from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Workload
+from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Tls, Workload
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, environments, places, sizes
+from ringfence.policy import companions, endpoints, environments, places, sizes, tokens
 from ringfence.policy.places import Kind, Place
 
 APP_ROOT = "/var/azureml-app"
@@ -147,6 +147,7 @@ def _variables(snapshot: Snapshot, one: _Served) -> tuple[tuple[str, str], ...]:
         "AZUREML_MODEL_DIR": _model_dir(models(snapshot, one.resource)),
         "SCORING_TIMEOUT_MS": str(one.properties.scoring_timeout_ms),
         "MAX_QUEUE_WAIT_MS": str(one.properties.max_queue_wait_ms),
+        "MAX_CONCURRENT_REQUESTS": str(one.properties.max_concurrent_requests_per_container),
         "SERVER_PORT": str(places.SCORING_PORT),
         "SERVICE_NAME": one.resource.id.name,
         "SERVICE_PATH_PREFIX": f"api/v1/service/{one.resource.id.name}",
@@ -170,19 +171,32 @@ def _router(snapshot: Snapshot, place: Place, served: list[_Served]) -> Router:
         key=keys.router(cluster.key),
         owners=tuple(sorted(concerned)),
         endpoint=keys.endpoint(place),
-        port=places.ROUTER_PORT,
+        port=endpoints.port(cluster),
+        tls=_tls(cluster),
         routes=tuple(_route(one) for one in sorted(served, key=lambda one: one.resource.key)),
     )
+
+
+def _tls(cluster: Resource) -> Tls | None:
+    """How the router ends TLS; a name of Azure's has its certificate issued by the driver."""
+    asked, name = endpoints.tls(cluster), endpoints.name(cluster)
+    if asked is None or name is None:
+        return None
+    if asked.status is ml.SslStatus.AUTO:
+        return Tls(name=name, serial=str(asked.renewals))
+    return Tls(name=name, certificate=asked.cert or "", key=asked.key or "")
 
 
 def _route(one: _Served) -> Route:
     accepted = [key for key in (one.properties.primary_key, one.properties.secondary_key) if key]
     return Route(
         service=one.resource.id.name,
-        auth=one.properties.auth_enabled,
+        auth=one.properties.auth_enabled or one.properties.aad_auth_enabled,
         keys=tuple(hashlib.sha256(f"Bearer {key}".encode()).hexdigest() for key in accepted),
-        targets=tuple(Target(address=place.address, port=places.SCORING_PORT) for place in one.replicas),
+        targets=tuple(Target(address=place.address, port=places.SCORING_PORT) for place in one.replicas[: one.properties.routed]),
         timeout_ms=one.properties.scoring_timeout_ms,
         max_concurrent=one.properties.max_concurrent_requests_per_container,
         max_queue_wait_ms=one.properties.max_queue_wait_ms,
+        token_key=one.properties.token_public_key if one.properties.aad_auth_enabled else "",
+        audience=tokens.audience(one.resource) if one.properties.aad_auth_enabled else "",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from ringfence.desired import keys, paths
+from ringfence.desired import balancing, keys, paths
 from ringfence.desired.state import INTERNET, Binding, Endpoint, Filter, Network, Rule, RuleSet
 from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
@@ -22,17 +22,20 @@ _IN_CLUSTER = (Kind.NODE, Kind.ROUTER, Kind.RESOLVER)
 
 def networks(snapshot: Snapshot) -> Iterator[Network]:
     """One router for each virtual network."""
+    owned = balancing.owned(snapshot)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
         assert isinstance(vnet.properties, network.VirtualNetwork)
         index = snapshot.value(vnet.id, places.INDEX)
         if index is not None:
+            pairs, users = owned.get(vnet.key, ((), ()))
             beyond = paths.beyond(snapshot, vnet)
             yield Network(
                 key=keys.network(vnet.key),
-                owners=(vnet.key, *beyond.owners),
+                owners=(vnet.key, *users, *beyond.owners),
                 index=int(index),
                 prefixes=vnet.properties.prefixes,
                 egress=snapshot.value(vnet.id, places.EGRESS),
+                owned=pairs,
                 peered=beyond.peered,
                 private=beyond.private,
                 sources=beyond.sources,

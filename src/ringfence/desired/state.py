@@ -52,12 +52,14 @@ class Network(Item):
     peered: prefixes of other networks that packets may go to; the ways there are Peerings.
     private: addresses of private endpoints; only while their connections are approved.
     sources: no two have the same prefix and destination.
+    owned: pairs of a public address and the private one that has it for itself, both ways.
     """
 
     rank: ClassVar[int] = 10
     index: int
     prefixes: tuple[str, ...]
     egress: str | None = None
+    owned: tuple[tuple[str, str], ...] = ()
     peered: tuple[str, ...] = ()
     private: tuple[PrivateAddress, ...] = ()
     sources: tuple[ServiceSource, ...] = ()
@@ -174,6 +176,8 @@ class Balancer(Item):
     public: the frontend is a public address, routed from the edge to this network.
     floating: inbound rules of the targets judge the frontend's address and port (Azure's
     floating IP, which AKS always uses), not the target's.
+    by_source: whether a client's address alone decides who gets its connections.
+    probe_port: 0 for no probes: every target counts as healthy.
     probe_path: an HTTP GET that must answer 200, or None for a TCP connect. Probes come from 168.63.129.16.
     """
 
@@ -185,6 +189,7 @@ class Balancer(Item):
     public: bool
     floating: bool
     targets: tuple[Target, ...]
+    by_source: bool = False
     probe_port: int
     probe_path: str | None = None
     probe_interval_s: float = 5.0
@@ -313,6 +318,7 @@ class Route:
     """One service behind an inference router.
 
     keys: hex sha256 of every accepted `Authorization` value (`Bearer <key>`); required when auth is on.
+    token_key: a public key (PEM) instead of keys: a token signed with its other half, for `audience`, opens the service.
     """
 
     service: str
@@ -322,6 +328,22 @@ class Route:
     timeout_ms: int
     max_concurrent: int
     max_queue_wait_ms: int
+    token_key: str = ""
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """How a router ends TLS. name: what the certificate is for.
+
+    certificate, key: PEM, the certificate first in its chain. Both empty: the driver has one issued for `name`, and renews it.
+    serial: changes to have another one issued.
+    """
+
+    name: str
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,6 +354,7 @@ class Router(Item):
     endpoint: Key
     port: int
     routes: tuple[Route, ...]
+    tls: Tls | None = None
 
 
 AnyItem = (

@@ -84,6 +84,10 @@ class Driver(Protocol):
         """For each balancer, which targets (`address:port`) answer its probe."""
         ...
 
+    def load(self, key: Key) -> Mapping[str, int]:
+        """Of an inference router: how many requests each service has, waiting ones included; {} while it does not say."""
+        ...
+
     def namespace(self, key: Key) -> str:
         """The path, inside the sandbox, of the network namespace of an endpoint or a network. Raises KeyError."""
         ...

@@ -53,6 +53,8 @@ class MemoryDriver:
         self._broken: dict[str, tuple[str, str]] = {}
         self._slow: dict[str, float] = {}
         self._fault: Exception | None = None
+        self._sick: set[str] = set()
+        self._busy: dict[Key, Mapping[str, int]] = {}
         self.applied: list[Plan] = []
 
     def refuse(self, prefix: str, code: str, message: str) -> None:
@@ -67,9 +69,18 @@ class MemoryDriver:
         """Living items whose key begins so take this long to be ready."""
         self._slow[prefix] = seconds
 
+    def sicken(self, address: str) -> None:
+        """A target (`address:port`) answers no probe any more."""
+        self._sick.add(address)
+
+    def burden(self, router: Key, requests: Mapping[str, int]) -> None:
+        """A router has so many requests, by service."""
+        self._busy[router] = requests
+
     def recover(self) -> None:
         """Forget every setting."""
         self._refused, self._broken, self._slow, self._fault = {}, {}, {}, None
+        self._sick, self._busy = set(), {}
 
     def raise_on_observe(self, fault: Exception) -> None:
         """Every observation raises."""
@@ -124,7 +135,11 @@ class MemoryDriver:
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         with self._lock:
             found = [held.item for held in self._items.values() if isinstance(held.item, Balancer)]
-        return {item.key: {f"{target.address}:{target.port}": True for target in item.targets} for item in found}
+        names = {item.key: [f"{target.address}:{target.port}" for target in item.targets] for item in found}
+        return {key: {name: name not in self._sick for name in of} for key, of in names.items()}
+
+    def load(self, key: Key) -> Mapping[str, int]:
+        return self._busy.get(key, {})
 
     def namespace(self, key: Key) -> str:
         held = self._items.get(key)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ringfence.model import (
     access,
     authorization,
+    balancing,
     compute,
     containers,
     deployment,
@@ -34,6 +35,8 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     network.SECURITY_GROUP: network.SecurityGroup,
     network.SECURITY_RULE: network.SecurityRule,
     network.INTERFACE: network.NetworkInterface,
+    balancing.PUBLIC_ADDRESS: balancing.PublicAddress,
+    balancing.BALANCER: balancing.LoadBalancer,
     containers.CONTAINER_GROUP: containers.ContainerGroup,
     containers.NETWORK_PROFILE: containers.NetworkProfile,
     peering.PEERING: peering.Peering,

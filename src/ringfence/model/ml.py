@@ -92,6 +92,11 @@ class SslStatus(Spelled):
 
 
 class SslConfiguration(Properties):
+    """TLS on the scoring endpoint. cert, key: PEM, of `cname`. Auto: a name of Azure's below `leaf_domain_label`.
+
+    renewals: how often a new certificate was asked for; the platform's own count.
+    """
+
     status: SslStatus = SslStatus.DISABLED
     cert: str | None = None
     key: str | None = Field(default=None, repr=False)
@@ -99,6 +104,22 @@ class SslConfiguration(Properties):
     leaf_domain_label: str | None = None
     overwrite_existing_domain: bool | None = None
     renew: bool | None = None
+    renewals: int = 0
+
+    @property
+    def on(self) -> bool:
+        return self.status is not SslStatus.DISABLED
+
+    def merged(self, old: SslConfiguration) -> SslConfiguration:
+        """Certificate and key are never shown, so a document that is put back keeps them; `renew` asks for a new one once."""
+        count, given = old.renewals + bool(self.renew), {"renew": None}
+        if self.status is SslStatus.ENABLED and old.status is SslStatus.ENABLED and self.cert is None and self.key is None:
+            return self.model_copy(
+                update={**given, "renewals": count, "cert": old.cert, "key": old.key, "cname": self.cname or old.cname}
+            )
+        if self.renew and self.leaf_domain_label is None:
+            return old.model_copy(update={**given, "renewals": count})
+        return self.model_copy(update={**given, "renewals": count})
 
 
 class AksNetworking(Properties):
@@ -154,9 +175,15 @@ class Aks(Properties):
     def internal(self) -> bool:
         return self.load_balancer_type is LoadBalancerType.INTERNAL
 
+    @property
+    def ssl(self) -> SslConfiguration:
+        return self.ssl_configuration or SslConfiguration()
+
     def merged(self, old: Self) -> Self:
         """Absent means unchanged, for every field: clients PUT the document back with fields removed (contract section 5.1)."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
+        if self.ssl_configuration is not None:
+            given["ssl_configuration"] = self.ssl_configuration.merged(old.ssl)
         return old.model_copy(update=given)
 
 

@@ -217,7 +217,7 @@ class AddressOfInterface(Properties):
     private_ip_address_version: str = Field(default="IPv4", alias="privateIPAddressVersion")
     primary: bool = True
     public_ip_address: Reference | None = Field(default=None, alias="publicIPAddress")
-    load_balancer_backend_address_pools: tuple[JsonValue, ...] = ()
+    load_balancer_backend_address_pools: tuple[Reference, ...] = ()
     load_balancer_inbound_nat_rules: tuple[JsonValue, ...] = ()
     application_gateway_backend_address_pools: tuple[JsonValue, ...] = ()
     application_security_groups: tuple[Reference, ...] = ()

@@ -238,16 +238,19 @@ class Snapshot:
         gone: Iterable[str] = (),
         allocated: Iterable[Allocation] = (),
         version: int | None = None,
+        released: Iterable[tuple[str, str]] = (),
     ) -> Snapshot:
         """The snapshot after some writes, at a cost of what was written and not of what there is.
 
-        gone: keys of resources that are no more; their allocations go with them. Groups that nothing
+        gone: keys of resources that are no more; their allocations go with them. released: allocations that are given
+        back, by (owner, purpose). Groups that nothing
         touched (the children of an id, the resources of a type) are the very same tuples as before.
         """
         new, left = {r.key: r for r in written}, set(gone) & self.resources.keys()
         old = [self.resources[key] for key in (*left, *(new.keys() & self.resources.keys()))]
         resources = {**self.resources, **new}
-        freed = [a for key in left for a in self.allocated(key)]
+        back = [self.allocations[k] for k in released if k in self.allocations and k[0] not in left]
+        freed = [*back, *(a for key in left for a in self.allocated(key))]
         given = {(a.owner, a.purpose): a for a in allocated if a.owner not in left}
         replaced = [*freed, *(self.allocations[k] for k in given.keys() & self.allocations.keys())]
         allocations = {**self.allocations, **given}

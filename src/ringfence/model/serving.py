@@ -121,11 +121,41 @@ class EnvironmentVersion(Properties):
 
 
 class AutoScaler(Properties):
+    """target_utilization: percent of the replicas that shall be busy. Absent values take the SDK's documented defaults."""
+
     autoscale_enabled: bool = False
     min_replicas: int | None = None
     max_replicas: int | None = None
     target_utilization: int | None = None
     refresh_period_in_seconds: int | None = None
+
+    @property
+    def least(self) -> int:
+        return 1 if self.min_replicas is None else self.min_replicas
+
+    @property
+    def most(self) -> int:
+        return max(10, self.least) if self.max_replicas is None else self.max_replicas
+
+    @property
+    def target(self) -> float:
+        """Between 0 and 1."""
+        return (70 if self.target_utilization is None else self.target_utilization) / 100
+
+    @property
+    def period_s(self) -> int:
+        return 1 if self.refresh_period_in_seconds is None else self.refresh_period_in_seconds
+
+
+class Scale(Properties):
+    """How many replicas the autoscaler decided on. running: processes; routed: those of them that get requests.
+
+    drained_at: when the last request of those that get none any more has ended at the latest.
+    """
+
+    running: int
+    routed: int
+    drained_at: datetime | None = None
 
 
 class ContainerResources(Properties):
@@ -191,8 +221,9 @@ class Service(Properties):
     """A scoring service on a cluster (contract section 7). Times in milliseconds where the name says so.
 
     files: the driver and source of the service, as contents. primary_key, secondary_key: in the clear, because
-    clients may ask for them; never part of a document that is shown.
-    nonce: changes when the service shall be restarted.
+    clients may ask for them; never part of a document that is shown. token_key: PEM, private, signs the tokens of this
+    service; token_public_key: its other half, for the router.
+    scale: what the autoscaler decided. nonce: changes when the service shall be restarted.
     """
 
     description: str | None = None
@@ -217,13 +248,26 @@ class Service(Properties):
     files: tuple[ServiceFile, ...] = ()
     primary_key: str = Field(default="", repr=False)
     secondary_key: str = Field(default="", repr=False)
+    token_key: str = Field(default="", repr=False)
+    token_public_key: str = ""
+    scale: Scale | None = None
     created_time: datetime | None = None
     updated_time: datetime | None = None
     nonce: str = ""
 
     @property
     def replicas(self) -> int:
-        """How many scoring processes run: what was asked, else the autoscaler's least, else one."""
+        """How many scoring processes run: what the autoscaler decided within its bounds, else what was asked, else one."""
         if self.auto_scaler.autoscale_enabled:
-            return self.auto_scaler.min_replicas or 1
+            return self._bounded(self.scale.running if self.scale else 0)
         return self.num_replicas if self.num_replicas is not None else 1
+
+    @property
+    def routed(self) -> int:
+        """How many of them, the first ones, get requests."""
+        if self.auto_scaler.autoscale_enabled:
+            return min(self.replicas, self._bounded(self.scale.routed if self.scale else 0))
+        return self.replicas
+
+    def _bounded(self, number: int) -> int:
+        return max(self.auto_scaler.least, min(number, self.auto_scaler.most))

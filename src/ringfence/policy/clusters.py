@@ -16,8 +16,8 @@ from ringfence.policy import places, rules, tags
 _TOP, _BOTTOM = 500, 4096
 
 
-def of_nodes(frontend: str | None, space: Iterable[IPv4Network]) -> rules.Rules:
-    """For nodes and the cluster's own pods. frontend: the public address of the load balancer, opened for the internet."""
+def of_nodes(frontend: str | None, port: int, space: Iterable[IPv4Network]) -> rules.Rules:
+    """For nodes and the cluster's own pods. frontend, port: of the public load balancer, opened for the internet."""
     inside = tuple(sorted(space))
     defaults = rules.default_rules(inside)
     if frontend is None:
@@ -28,7 +28,7 @@ def of_nodes(frontend: str | None, space: Iterable[IPv4Network]) -> rules.Rules:
         protocol=Protocol.TCP,
         sources=tags.resolve("Internet", inside),
         destinations=(IPv4Network(frontend),),
-        destination_ports=((places.ROUTER_PORT, places.ROUTER_PORT),),
+        destination_ports=((port, port),),
         allow=True,
     )
     return dataclasses.replace(defaults, inbound=(opened, *defaults.inbound))

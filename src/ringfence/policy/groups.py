@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from ringfence.model import network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, peerings, places, rules
+from ringfence.policy import balancing, clusters, companions, endpoints, peerings, places, rules
 from ringfence.policy.places import Kind, Place
 
 Space = tuple[IPv4Network, ...]
@@ -62,7 +62,9 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
     owner = snapshot.need(place.owner)
     if isinstance(owner.properties, network.NetworkInterface):
         reference = owner.properties.network_security_group
-        return None if reference is None else written(snapshot, reference.key, space)
+        if reference is not None:
+            return written(snapshot, reference.key, space)
+        return _closed(snapshot, owner, place, space) if balancing.closed_by_default(snapshot, owner) else None
     cluster = snapshot.get(place.cluster) if place.cluster else None
     if cluster is None:
         return None
@@ -72,7 +74,14 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
         return Group(f"{id}-replicas", clusters.of_replicas(own, space), (cluster.key,))
     frontend = places.frontend_address(snapshot, cluster)
     public = frontend if frontend == snapshot.value(cluster.id, places.PUBLIC_FRONTEND) else None
-    return Group(id, clusters.of_nodes(public, space), (cluster.key,))
+    return Group(id, clusters.of_nodes(public, endpoints.port(cluster), space), (cluster.key,))
+
+
+def _closed(snapshot: Snapshot, nic: Resource, place: Place, space: Space) -> Group | None:
+    """The default rules, where something of the sku Standard leads to an interface and no group at all is there to open it."""
+    if on_subnet(snapshot, place.subnet, space) is not None:
+        return None
+    return Group(f"{nic.key}-closed", rules.default_rules(space), (nic.key,))
 
 
 def written(snapshot: Snapshot, id: str, space: Space) -> Group:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ringfence.model import containers, ml, network, peering, private_dns, private_link, serving
+from ringfence.model import balancing, containers, ml, network, peering, private_dns, private_link, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, firewalls, places, principals
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+_JOIN_ADDRESS = "Microsoft.Network/publicIPAddresses/join/action"
+_JOIN_POOL = "Microsoft.Network/loadBalancers/backendAddressPools/join/action"
 _JOIN_NETWORK = "Microsoft.Network/virtualNetworks/join/action"
 _ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
 _PEER = "Microsoft.Network/virtualNetworks/peer/action"
@@ -70,9 +72,26 @@ def _of_interface(resource: Resource) -> Iterator[Link]:
     for number, configuration in enumerate(resource.properties.ip_configurations):
         field = f"properties.ipConfigurations[{number}].properties.subnet.id"
         yield Link(configuration.properties.subnet.target, field, _JOIN_SUBNET)
+        field = f"properties.ipConfigurations[{number}].properties.loadBalancerBackendAddressPools"
+        for pool in configuration.properties.load_balancer_backend_address_pools:
+            # A pool is a part of its load balancer; a right on that is a right on it.
+            yield Link(pool.target.parent, field, _JOIN_POOL)
+        address = configuration.properties.public_ip_address
+        if address is not None:
+            yield Link(address.target, f"properties.ipConfigurations[{number}].properties.publicIPAddress.id", _JOIN_ADDRESS)
     group = resource.properties.network_security_group
     if group is not None:
         yield Link(group.target, "properties.networkSecurityGroup.id", _JOIN_GROUP)
+
+
+def _of_balancer(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, balancing.LoadBalancer)
+    for number, front in enumerate(resource.properties.frontend_ip_configurations):
+        field = f"properties.frontendIPConfigurations[{number}].properties"
+        if front.properties.subnet is not None:
+            yield Link(front.properties.subnet.target, f"{field}.subnet.id", _JOIN_SUBNET)
+        if front.properties.public_ip_address is not None:
+            yield Link(front.properties.public_ip_address.target, f"{field}.publicIPAddress.id", _JOIN_ADDRESS)
 
 
 def _of_compute(resource: Resource) -> Iterator[Link]:
@@ -157,6 +176,7 @@ def _through_subnets(resource: Resource) -> Iterator[Link]:
 _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
+    balancing.BALANCER: _of_balancer,
     peering.PEERING: _of_peering,
     private_link.PRIVATE_ENDPOINT: _of_endpoint,
     private_link.ZONE_GROUP: _of_zone_group,
@@ -170,8 +190,11 @@ _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
 }
 #: Target type -> the types that may refer to it.
 _USERS: dict[str, tuple[str, ...]] = {
+    balancing.PUBLIC_ADDRESS: (network.INTERFACE, balancing.BALANCER),
+    balancing.BALANCER: (network.INTERFACE,),
     network.SUBNET: (
         network.INTERFACE,
+        balancing.BALANCER,
         private_link.PRIVATE_ENDPOINT,
         ml.COMPUTE,
         containers.CONTAINER_GROUP,

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 
 from ringfence.model import access, compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import container_groups, places, tags
+from ringfence.policy import container_groups, endpoints, places, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -22,6 +22,8 @@ GLOBAL: Mapping[str, str] = {
     "login.microsoft.com": "AzureActiveDirectory",
     "sts.windows.net": "AzureActiveDirectory",
     "graph.microsoft.com": "AzureActiveDirectory",
+    "microsoft.com": "AzureFrontDoor.FrontEnd",
+    "www.microsoft.com": "AzureFrontDoor.FrontEnd",
     "ml.azure.com": "AzureFrontDoor.FrontEnd",
     "portal.azure.com": "AzureFrontDoor.FrontEnd",
 }
@@ -80,6 +82,16 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
             assert isinstance(cluster.properties, compute.ManagedCluster)
             found[cluster.properties.fqdn.lower()] = address
     return found | container_groups.hosts(snapshot)
+
+
+def scoring(snapshot: Snapshot) -> dict[str, str]:
+    """The names that Azure gave to scoring endpoints by a leaf label -> their public addresses. Nobody of ours answers there."""
+    found = {}
+    for owner in places.alive(snapshot, ml.COMPUTE):
+        name, address = endpoints.leaf_name(owner), snapshot.value(owner.key, places.PUBLIC_FRONTEND)
+        if name is not None and address is not None:
+            found[name] = address
+    return found
 
 
 def inside_cluster(snapshot: Snapshot, owner: Resource) -> dict[str, str]:

@@ -14,7 +14,7 @@ from enum import Enum
 from ringfence.model import ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions, container_groups
+from ringfence.policy import companions, container_groups, endpoints
 
 ADDRESS = "address"
 INDEX = "index"
@@ -27,8 +27,6 @@ PUBLIC_FRONTEND = "frontend-public"
 API_SERVER = "api-server"
 CLUSTER_IP = "cluster-ip"
 
-#: Where the inference router listens, and where every frontend of a cluster does.
-ROUTER_PORT = 80
 #: Where a scoring process listens.
 SCORING_PORT = 5001
 
@@ -105,10 +103,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontend:
-    """A load balancer's address. subnet: of the cluster's nodes. targets: addresses, on ROUTER_PORT."""
+    """A load balancer's address and port. subnet: of the cluster's nodes. targets: addresses, on the same port."""
 
     cluster: str
     address: str
+    port: int
     public: bool
     subnet: ResourceId
     targets: tuple[str, ...]
@@ -139,7 +138,16 @@ def frontends(snapshot: Snapshot) -> tuple[Frontend, ...]:
         subnet = companions.subnet_of(owner)
         if address is not None and target is not None and _stands(snapshot, subnet):
             public = not _aks(owner).internal
-            found.append(Frontend(cluster=owner.key, address=address, public=public, subnet=subnet, targets=(target,)))
+            found.append(
+                Frontend(
+                    cluster=owner.key,
+                    address=address,
+                    port=endpoints.port(owner),
+                    public=public,
+                    subnet=subnet,
+                    targets=(target,),
+                )
+            )
     return tuple(found)
 
 

@@ -77,6 +77,12 @@ def target_of(endpoint: Resource) -> ResourceId:
     return endpoint.properties.target
 
 
+def network_of(endpoint: Resource) -> ResourceId:
+    """The virtual network that an endpoint is in."""
+    assert isinstance(endpoint.properties, PrivateEndpoint)
+    return endpoint.properties.subnet.target.parent
+
+
 def connection_of(snapshot: Snapshot, endpoint: Resource) -> Resource | None:
     """The row below the target that stands for an endpoint; None once the owner of the target has removed it."""
     assert isinstance(endpoint.properties, PrivateEndpoint)

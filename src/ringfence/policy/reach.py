@@ -117,9 +117,10 @@ class _World:
         return _end(Verdict.NOTHING_THERE, steps, Step("route", "nobody has this address", False))
 
     def _frontend(self, packet: Packet, *, public: bool) -> Frontend | None:
-        if packet.protocol is not Protocol.TCP or packet.destination_port != places.ROUTER_PORT:
+        if packet.protocol is not Protocol.TCP:
             return None
-        matching = (f for f in self._frontends if f.public is public and f.address == str(packet.destination))
+        wanted = str(packet.destination), packet.destination_port
+        matching = (f for f in self._frontends if f.public is public and (f.address, f.port) == wanted)
         return next(matching, None)
 
     def _balanced(self, frontend: Frontend, packet: Packet, steps: tuple[Step, ...]) -> Trace:

@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
+from ringfence.api.arm import actions, directory, metadata, paths, wire
 from ringfence.api.arm import asked as answers
-from ringfence.api.arm import directory, metadata, paths, wire
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.deployments import Deployments
@@ -129,6 +129,9 @@ class Arm:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
+        handler = actions.HANDLERS.get((row.type.lower(), action.lower()))
+        if handler is not None:
+            return handler(self._engine, asked, self._engine.get(path.id))
         self._engine.get(path.id)
         raise errors.Unsupported(
             "NotSupported",

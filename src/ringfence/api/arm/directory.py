@@ -14,6 +14,7 @@ from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.registry import PROVIDERS, ROWS, Row, rows_of
 from ringfence.control.engine import Engine
 from ringfence.model import deployment, errors
+from ringfence.model.directory import DOMAIN
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Resource, region_of
 from ringfence.policy import tags
@@ -63,7 +64,7 @@ class Directory:
 
     def tenants(self) -> Response:
         tenant = self._subscription.tenant
-        shown = {"tenantId": tenant, "displayName": self._subscription.name, "defaultDomain": "ringfence.onmicrosoft.com"}
+        shown = {"tenantId": tenant, "displayName": self._subscription.name, "defaultDomain": DOMAIN}
         return answers.listing(
             [{"id": f"/tenants/{tenant}", **shown, "tenantCategory": "Home", "domains": [shown["defaultDomain"]]}]
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import containers, deployment_documents, identity_blocks, ml, network, plain, private
+from ringfence.api.arm import balancing, containers, deployment_documents, identity_blocks, ml, network, plain, private
 from ringfence.model import (
     access,
     compute,
@@ -23,6 +23,7 @@ from ringfence.model import (
     registry,
     storage,
 )
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
@@ -36,6 +37,8 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
+    balancing_nouns.PUBLIC_ADDRESS: balancing.of_public_address,
+    balancing_nouns.BALANCER: balancing.of_balancer,
     container_nouns.CONTAINER_GROUP: containers.of_container_group,
     container_nouns.NETWORK_PROFILE: containers.of_network_profile,
     peering.PEERING: private.of_peering,

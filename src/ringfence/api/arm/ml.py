@@ -7,7 +7,7 @@ from typing import Any
 
 from ringfence.model import compute, errors, ml
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, names, places
+from ringfence.policy import companions, endpoints, names, places
 
 #: The version of the inference router that documents name.
 _FRONT_END = "1.0.0"
@@ -52,7 +52,7 @@ def of_compute(snapshot: Snapshot, owner: Resource) -> Mapping[str, Any]:
         "clusterPurpose": asked.cluster_purpose.value,
         "clusterFqdn": fqdn,
         "systemServices": _system_services(snapshot, owner),
-        "sslConfiguration": None if ssl is None else ssl.model_dump(mode="json", by_alias=True, exclude={"key", "cert"}),
+        "sslConfiguration": None if ssl is None else _ssl(owner, ssl),
         "aksNetworkingConfiguration": _networking(owner, asked),
         "loadBalancerType": asked.load_balancer_type.value,
         "loadBalancerSubnet": asked.load_balancer_subnet,
@@ -79,6 +79,12 @@ def _system_services(snapshot: Snapshot, owner: Resource) -> list[Mapping[str, A
     """The inference router. Its address is the scoring address, public or not: the field has no other name."""
     address = places.frontend_address(snapshot, owner)
     return [{"systemServiceType": "ScoringFrontend", "publicIpAddress": address, "version": _FRONT_END}]
+
+
+def _ssl(owner: Resource, asked: ml.SslConfiguration) -> Mapping[str, Any]:
+    """Without certificate and key; with the name that Azure gave."""
+    shown: dict[str, Any] = asked.model_dump(mode="json", by_alias=True, exclude={"key", "cert", "renew", "renewals"})
+    return {**shown, "cname": endpoints.name(owner) or asked.cname}
 
 
 def _networking(owner: Resource, asked: ml.Aks) -> Mapping[str, Any]:

@@ -64,7 +64,7 @@ _DNS = ("2024-06-01", "2020-06-01", "2020-01-01", "2018-09-01")
 _ML = ("2025-06-01", "2024-10-01", "2024-04-01", "2023-10-01", "2022-05-01", "2021-01-01", "2020-02-02", "2020-01-01")
 
 
-def _network_row(type: str, *, inline: tuple[tuple[str, str, bool], ...] = ()) -> Row:
+def _network_row(type: str, actions: frozenset[str] = frozenset(), *, inline: tuple[tuple[str, str, bool], ...] = ()) -> Row:
     nested = type.count("/") > 1
     return Row(
         type=type,
@@ -74,6 +74,7 @@ def _network_row(type: str, *, inline: tuple[tuple[str, str, bool], ...] = ()) -
         inline=tuple(Inline(*one) for one in inline),
         versions=_NETWORK,
         operations="operations",
+        actions=actions,
     )
 
 
@@ -109,7 +110,9 @@ _ROWS = (
     _network_row("Microsoft.Network/virtualNetworks/subnets"),
     _network_row("Microsoft.Network/networkSecurityGroups", inline=network.INLINE[network.SECURITY_GROUP]),
     _network_row("Microsoft.Network/networkSecurityGroups/securityRules"),
-    _network_row("Microsoft.Network/networkInterfaces"),
+    _network_row("Microsoft.Network/networkInterfaces", frozenset({"effectivenetworksecuritygroups", "effectiveroutetable"})),
+    _network_row("Microsoft.Network/publicIPAddresses"),
+    _network_row("Microsoft.Network/loadBalancers"),
     _network_row("Microsoft.Network/networkProfiles"),
     Row(
         type="Microsoft.ContainerInstance/containerGroups",

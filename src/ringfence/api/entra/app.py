@@ -1,52 +1,35 @@
-"""The sign-in service: discovery, published keys and the token endpoint for applications.
+"""The sign-in service over HTTP: discovery, published keys, the token and device endpoints, and the pages.
 
-Serves `login.microsoftonline.com` and its aliases. Who exists, and whether a secret is
-right, is asked of `control.identities`; tokens are made in `tokens`, wording is in
-`refusals`.
+Serves `login.microsoftonline.com` and its aliases, and the page where a device's code is
+entered. What a token is given for is decided in `granting`, what people see is in `pages`,
+wording is in `refusals`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ringfence.api.entra import documents, refusals, tokens
+from ringfence.api.entra import documents, forms, granting, refusals, tokens
+from ringfence.api.entra.attempts import Attempts
+from ringfence.api.entra.granting import Granting
+from ringfence.api.entra.pages import Pages
 from ringfence.api.entra.refusals import Refusal
-from ringfence.model import errors
+from ringfence.control.identities import Identities
+from ringfence.model.directory import DOMAIN
 
 log = logging.getLogger(__name__)
 
-_DEFAULT = "/.default"
-_MOST_BYTES = 65536
-_LONGEST_AUDIENCE = 1024
-
-
-class Principal(Protocol):
-    """An application of the tenant."""
-
-    @property
-    def client_id(self) -> str: ...
-    @property
-    def object_id(self) -> str: ...
-
-
-class Directory(Protocol):
-    """Who may sign in."""
-
-    def get(self, client_id: str) -> Principal | None: ...
-    def authenticate(self, client_id: str, secret: str) -> Principal:
-        """Raises errors.Unauthenticated for a wrong secret."""
-        ...
+_NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Entra:
@@ -55,39 +38,53 @@ class Entra:
     def __init__(
         self,
         tenant: str,
-        directory: Directory,
+        identities: Identities,
         signer: tokens.Signer,
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
     ) -> None:
         self._tenant = tenant
-        self._directory = directory
         self._signer = signer
         self._clock = clock
         self._new_id = new_id
+        attempts = Attempts(clock)
+        self._granting = Granting(tenant, identities, signer, attempts, clock)
+        self._pages = Pages(identities, self._granting, attempts)
 
     def app(self) -> Starlette:
-        def answered(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-            async def endpoint(request: Request) -> Response:
-                try:
-                    return await handler(request)
-                except Refusal as refusal:
-                    return self._refused(request, refusal)
-
-            return endpoint
-
-        get, post = ["GET"], ["POST"]
+        get, both = ["GET"], ["GET", "POST"]
         routes = [
-            Route("/{tenant}/discovery/instance", answered(self._instance), methods=get),
-            Route("/{tenant}/v2.0/.well-known/openid-configuration", answered(self._configuration_v2), methods=get),
-            Route("/{tenant}/.well-known/openid-configuration", answered(self._configuration_v1), methods=get),
-            Route("/{tenant}/discovery/v2.0/keys", answered(self._keys), methods=get),
-            Route("/{tenant}/discovery/keys", answered(self._keys), methods=get),
-            Route("/{tenant}/oauth2/v2.0/token", answered(self._token_v2), methods=post),
-            Route("/{tenant}/oauth2/token", answered(self._token_v1), methods=post),
-            Route("/{path:path}", answered(self._nothing), methods=["GET", "POST", "PUT", "DELETE"]),
+            ("/{tenant}/discovery/instance", self._instance, get),
+            ("/{tenant}/v2.0/.well-known/openid-configuration", self._configuration_v2, get),
+            ("/{tenant}/.well-known/openid-configuration", self._configuration_v1, get),
+            ("/{tenant}/discovery/v2.0/keys", self._keys, get),
+            ("/{tenant}/discovery/keys", self._keys, get),
+            ("/{tenant}/userrealm/{user}", self._realm, get),
+            ("/{tenant}/oauth2/v2.0/token", self._answers(self._granting.answer, 2), both),
+            ("/{tenant}/oauth2/token", self._answers(self._granting.answer, 1), both),
+            ("/{tenant}/oauth2/v2.0/devicecode", self._answers(self._granting.device, 2), both),
+            ("/{tenant}/oauth2/devicecode", self._answers(self._granting.device, 1), both),
+            ("/{tenant}/oauth2/v2.0/authorize", self._authorize, both),
+            ("/{tenant}/oauth2/authorize", self._authorize, both),
+            ("/{tenant}/oauth2/deviceauth", self._device, both),
         ]
-        return Starlette(routes=routes)
+        return _application([*routes, *self._device_routes(both)], self._endpoint, self._nothing)
+
+    def device_page(self) -> Starlette:
+        """What `microsoft.com` serves of all this."""
+        return _application(self._device_routes(["GET", "POST"]), self._endpoint, self._nothing)
+
+    def _device_routes(self, methods: list[str]) -> list[tuple[str, _Handler, list[str]]]:
+        return [("/devicelogin", self._pages.device, methods), ("/device", self._pages.device, methods)]
+
+    def _endpoint(self, handler: _Handler) -> _Handler:
+        async def endpoint(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Refusal as refusal:
+                return self._refused(request, refusal)
+
+        return endpoint
 
     async def _nothing(self, request: Request) -> Response:
         raise refusals.unknown_page(request.url.path)
@@ -109,72 +106,34 @@ class Entra:
         self._known_tenant(request)
         return JSONResponse(self._signer.key_set())
 
-    async def _token_v2(self, request: Request) -> Response:
-        form = await self._form(request)
-        scope = _wanted(form, "scope")
-        audience = scope.removesuffix(_DEFAULT)
-        if audience == scope or not audience or len(scope) > _LONGEST_AUDIENCE or any(c.isspace() for c in scope):
-            raise refusals.bad_scope(scope)
-        return self._granted(self._client(request, form), audience, {})
+    async def _realm(self, request: Request) -> Response:
+        self._known_tenant(request)
+        return JSONResponse(documents.user_realm(request.path_params["user"], DOMAIN))
 
-    async def _token_v1(self, request: Request) -> Response:
-        form = await self._form(request)
-        resource = _wanted(form, "resource")
-        if len(resource) > _LONGEST_AUDIENCE or any(c.isspace() for c in resource):
-            raise refusals.bad_resource(resource)
-        now = int(self._clock().timestamp())
-        times = {"expires_on": str(now + tokens.LIFETIME_S), "not_before": str(now), "resource": resource}
-        return self._granted(self._client(request, form), resource, times)
+    async def _authorize(self, request: Request) -> Response:
+        self._known_tenant(request)
+        return await self._pages.authorize(request)
+
+    async def _device(self, request: Request) -> Response:
+        self._known_tenant(request)
+        return await self._pages.device(request)
+
+    def _answers(self, grant: Callable[[granting.Request], granting.Answer], version: int) -> _Handler:
+        async def answer(request: Request) -> Response:
+            if request.method != "POST":
+                raise refusals.only_post(request.method)
+            self._known_tenant(request)
+            form: Mapping[str, str] = await forms.read(request)
+            asked = granting.Request(form, version, request.headers.get("authorization"))
+            return JSONResponse(await run_in_threadpool(grant, asked), headers=_NOT_KEPT)
+
+        return answer
 
     def _known_tenant(self, request: Request) -> str:
-        named = request.path_params["tenant"]
-        if named.lower() not in documents.ANY_TENANT and named.lower() != self._tenant:
-            raise refusals.unknown_tenant(named)
+        named = request.path_params["tenant"].lower()
+        if named not in documents.ANY_TENANT and named not in (self._tenant, DOMAIN):
+            raise refusals.unknown_tenant(request.path_params["tenant"])
         return self._tenant
-
-    async def _form(self, request: Request) -> dict[str, str]:
-        self._known_tenant(request)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/x-www-form-urlencoded":
-            raise refusals.unreadable(f"its content type is {kind or 'missing'}, not application/x-www-form-urlencoded.")
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BYTES:
-                raise Refusal(413, "invalid_request", 90014, f"The request body has more than {_MOST_BYTES} bytes.")
-        try:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=64)
-        except ValueError as error:
-            raise refusals.unreadable("it is not a form in UTF-8.") from error
-        form: dict[str, str] = {}
-        for name, value in pairs:
-            if name in form:
-                raise refusals.repeated(name)
-            form[name] = value
-        grant = _wanted(form, "grant_type")
-        if grant != "client_credentials":
-            raise refusals.unsupported_grant(grant)
-        return form
-
-    def _client(self, request: Request, form: dict[str, str]) -> Principal:
-        in_body = form.get("client_id", ""), form.get("client_secret", "")
-        client_id, secret = _basic(request.headers.get("authorization")) or in_body
-        if not client_id:
-            raise refusals.missing("client_id")
-        if not secret:
-            raise refusals.no_secret()
-        if self._directory.get(client_id) is None:
-            raise refusals.unknown_application(client_id, self._tenant)
-        try:
-            return self._directory.authenticate(client_id, secret)
-        except errors.Unauthenticated as error:
-            raise refusals.wrong_secret(client_id) from error
-
-    def _granted(self, principal: Principal, audience: str, more: dict[str, str]) -> Response:
-        token = self._signer.issue(tokens.Subject(principal.client_id, principal.object_id), audience)
-        times = {"expires_in": tokens.LIFETIME_S, "ext_expires_in": tokens.LIFETIME_S}
-        answer = {"token_type": "Bearer", **times, **more, "access_token": token}
-        return JSONResponse(answer, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
         trace, correlation = self._new_id(), request.headers.get("client-request-id", "")
@@ -192,29 +151,18 @@ class Entra:
             "correlation_id": correlation,
             "error_uri": f"{documents.AUTHORITY}/error?code={refusal.number}",
         }
-        return JSONResponse(body, refusal.status, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+        return JSONResponse(body, refusal.status, headers=_NOT_KEPT)
+
+
+def _application(
+    routes: list[tuple[str, _Handler, list[str]]], endpoint: Callable[[_Handler], _Handler], nothing: _Handler
+) -> Starlette:
+    served = [Route(path, endpoint(handler), methods=methods) for path, handler, methods in routes]
+    return Starlette(routes=[*served, Route("/{path:path}", endpoint(nothing), methods=["GET", "POST", "PUT", "DELETE"])])
 
 
 def build(
-    tenant: str, directory: Directory, signer: tokens.Signer, clock: Callable[[], dt.datetime], new_id: Callable[[], str]
-) -> Starlette:
-    """The application for `documents.ALIASES`. tenant: the one tenant's id, lower case."""
-    return Entra(tenant, directory, signer, clock, new_id).app()
-
-
-def _wanted(form: dict[str, str], parameter: str) -> str:
-    value = form.get(parameter, "")
-    if not value:
-        raise refusals.missing(parameter)
-    return value
-
-
-def _basic(header: str | None) -> tuple[str, str] | None:
-    """Client id and secret of a Basic header; both are form-encoded inside it (RFC 6749 section 2.3.1)."""
-    if header is None or not header.lower().startswith("basic "):
-        return None
-    try:
-        user, colon, secret = base64.b64decode(header[6:].strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise refusals.unreadable("its Authorization header is not valid Basic.") from error
-    return (unquote(user), unquote(secret)) if colon else None
+    tenant: str, identities: Identities, signer: tokens.Signer, clock: Callable[[], dt.datetime], new_id: Callable[[], str]
+) -> Entra:
+    """The applications for `documents.ALIASES` and for the device page. tenant: the one tenant's id, lower case."""
+    return Entra(tenant, identities, signer, clock, new_id)

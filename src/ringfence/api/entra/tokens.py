@@ -1,9 +1,9 @@
 """Access tokens: signing and the published keys.
 
-Tokens are RS256, in the form that Azure Resource Manager gets for an application
-(version 1.0, issuer sts.windows.net). The key is made at the first start and stays in
+Tokens are RS256, in the form that Azure Resource Manager gets for an application and for a
+person (version 1.0, issuer sts.windows.net). The key is made at the first start and stays in
 the state folder, so that tokens outlive a restart. Who may have a token is decided in
-`app`; whether one holds is decided in `verify`.
+`granting`; whether one holds is decided in `verify`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 ALGORITHM = "RS256"
 #: How long a token holds; clients refresh when less than five minutes are left.
 LIFETIME_S = 3599
+#: Groups of a person that a token names; of more it says only that there are some (Entra's overage claim).
+_MOST_GROUPS = 200
 
 
 def issuer(tenant: str) -> str:
@@ -36,6 +38,18 @@ class Subject:
 
     client_id: str
     object_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """The person that a token speaks for, through an application. groups, roles: object ids; templates of directory roles."""
+
+    object_id: str
+    name: str
+    display_name: str
+    client_id: str
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
 
 
 class Signer:
@@ -54,24 +68,62 @@ class Signer:
 
     def issue(self, subject: Subject, audience: str) -> str:
         """A token for `audience`, as spelled: its trailing slash is part of it."""
-        now = int(self._clock().timestamp())
         claims = {
             "aud": audience,
             "iss": issuer(self._tenant),
-            "iat": now,
-            "nbf": now,
-            "exp": now + LIFETIME_S,
             "appid": subject.client_id,
             "appidacr": "1",
             "idp": issuer(self._tenant),
             "idtyp": "app",
             "oid": subject.object_id,
             "sub": subject.object_id,
-            "tid": self._tenant,
-            "uti": self._new_id(),
             "ver": "1.0",
         }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.key_id, "x5t": self.key_id})
+        return self._signed(claims)
+
+    def issue_for(self, person: Person, audience: str, scopes: str) -> str:
+        """A person's token for `audience`. scopes: what the application may do for them, separated by blanks."""
+        claims: dict[str, object] = {
+            "aud": audience,
+            "iss": issuer(self._tenant),
+            "acr": "1",
+            "amr": ["pwd"],
+            "appid": person.client_id,
+            "appidacr": "0",
+            "idtyp": "user",
+            "name": person.display_name,
+            "oid": person.object_id,
+            "scp": scopes,
+            "sub": _pairwise(person.object_id, audience),
+            "unique_name": person.name,
+            "upn": person.name,
+            "ver": "1.0",
+            "wids": sorted(person.roles),
+        }
+        if len(person.groups) <= _MOST_GROUPS:
+            claims["groups"] = sorted(person.groups)
+        else:
+            claims["hasgroups"] = True
+        return self._signed(claims)
+
+    def id_token(self, person: Person, nonce: str = "") -> str:
+        """Says to the application who has signed in (OpenID Connect Core 1.0 section 2)."""
+        claims = {
+            "aud": person.client_id,
+            "iss": f"https://login.microsoftonline.com/{self._tenant}/v2.0",
+            "name": person.display_name,
+            "oid": person.object_id,
+            "preferred_username": person.name,
+            "sub": _pairwise(person.object_id, person.client_id),
+            "ver": "2.0",
+        }
+        return self._signed(claims | ({"nonce": nonce} if nonce else {}))
+
+    def _signed(self, claims: Mapping[str, object]) -> str:
+        now = int(self._clock().timestamp())
+        common = {"iat": now, "nbf": now, "exp": now + LIFETIME_S, "tid": self._tenant, "uti": self._new_id()}
+        headers = {"kid": self.key_id, "x5t": self.key_id}
+        return jwt.encode({**claims, **common}, self._key, algorithm=ALGORITHM, headers=headers)
 
     def key_set(self) -> Mapping[str, object]:
         """The JWKS document (RFC 7517)."""
@@ -109,6 +161,11 @@ def _make_key(path: Path) -> None:
 def _key_id(key: rsa.RSAPublicKey) -> str:
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.urlsafe_b64encode(hashlib.sha256(der).digest()[:20]).rstrip(b"=").decode()
+
+
+def _pairwise(object_id: str, audience: str) -> str:
+    """The person's subject: another one for each audience."""
+    return base64.urlsafe_b64encode(hashlib.sha256(f"{object_id}|{audience}".encode()).digest()).rstrip(b"=").decode()
 
 
 def _unsigned(number: int) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -16,6 +15,7 @@ from jwt.types import Options
 
 from ringfence.api.entra import tokens
 from ringfence.model import errors
+from ringfence.policy.access import Caller
 
 #: Audiences of Azure Resource Manager, as clients spell them.
 MANAGEMENT = frozenset(
@@ -42,17 +42,12 @@ _UNJUDGED: Options = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling."""
-
-    client_id: str
-    object_id: str
-    tenant_id: str
+#: The groups of an object that a token, issued then, still speaks for; None when it speaks for nobody any more.
+Standing = Callable[[str, dt.datetime], frozenset[str] | None]
 
 
 class Verifier:
-    """Checks tokens of one tenant for one set of audiences."""
+    """Checks tokens of one tenant for one set of audiences. standing: None takes what tokens say."""
 
     def __init__(
         self,
@@ -60,26 +55,44 @@ class Verifier:
         tenant: str,
         clock: Callable[[], dt.datetime],
         audiences: frozenset[str] = MANAGEMENT,
+        standing: Standing | None = None,
     ) -> None:
         self._key = key
         self._tenant = tenant
         self._clock = clock
         self._audiences = audiences
+        self._standing = standing
 
     def accepting(self, audiences: frozenset[str]) -> Verifier:
         """The same checks for another service's audiences."""
-        return Verifier(self._key, self._tenant, self._clock, audiences)
+        return Verifier(self._key, self._tenant, self._clock, audiences, self._standing)
 
     def verify(self, authorization: str | None) -> Caller:
-        """The caller behind an `Authorization` header. Raises errors.Unauthenticated with Azure's code."""
+        """The caller behind an `Authorization` header, with the groups of now. Raises errors.Unauthenticated."""
         claims = self._signed(_bearer(authorization))
         self._from_here(claims)
         self._in_time(claims)
         self._for_us(claims)
-        client_id, object_id = claims["appid"], claims["oid"]
-        if not isinstance(client_id, str) or not isinstance(object_id, str):
+        client_id, object_id, name = claims["appid"], claims["oid"], claims.get("upn", "")
+        if not isinstance(client_id, str) or not isinstance(object_id, str) or not isinstance(name, str):
             raise _invalid()
-        return Caller(client_id, object_id, self._tenant)
+        groups = self._groups(object_id, claims["iat"])
+        return Caller(object_id=object_id, client_id=client_id, name=name, groups=groups, tenant_id=self._tenant)
+
+    def _groups(self, object_id: str, issued_at: object) -> frozenset[str]:
+        """Who is gone, disabled or signed out is nobody, however long their token was to hold."""
+        if self._standing is None:
+            return frozenset()
+        if not isinstance(issued_at, int):
+            raise _invalid()
+        groups = self._standing(object_id, dt.datetime.fromtimestamp(issued_at, dt.UTC))
+        if groups is None:
+            raise errors.Unauthenticated(
+                "InvalidAuthenticationToken",
+                f"The access token is invalid: the principal with object id '{object_id[:100]}' does not exist in the tenant "
+                f"'{self._tenant}', is disabled or has signed out since. Sign in again.",
+            )
+        return groups
 
     def _signed(self, token: str) -> Mapping[str, object]:
         try:

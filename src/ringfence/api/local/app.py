@@ -19,9 +19,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
+from ringfence.api.local import approvals
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.control.engine import Engine
+from ringfence.control.identities import administrator
 from ringfence.desired.state import INTERNET, Key, Network
 from ringfence.drivers.base import RuleCount
 from ringfence.model import errors, serving
@@ -83,6 +85,13 @@ class Local:
         settled = self._engine.wait_settled(float(seconds))
         return {"settled": settled, "operations": [str(o.resource_id) for o in self._engine.pending()]}
 
+    def sign_in(self, _: _Query, body: _Body) -> object:
+        """`{"code": …, "user": UPN, "decline": true}`: answer a device's sign-in for a person, without their password."""
+        code, user = body.get("code"), body.get("user") or administrator.PERSON
+        if not isinstance(code, str) or not isinstance(user, str):
+            raise errors.Invalid("InvalidRequestContent", 'The body has to be {"code": "the code", "user": "NAME@DOMAIN"}.')
+        return approvals.decide(self._engine.identities, code, user, approved=body.get("decline") is not True)
+
     def _service(self, name: str) -> Resource:
         """By name, or by id where several have the name."""
         everyone = self._engine.snapshot().of_type(serving.SERVICE)
@@ -114,7 +123,7 @@ def build(engine: Engine, locations: Locations, status: Status) -> Starlette:
     local = Local(engine, locations, status)
     reads = {"/status": local.status, "/locations": local.list_locations, "/logs": local.logs}
     reads |= {"/counters": local.counters, "/health": local.health}
-    writes = {"/locations": local.reach, "/wait": local.wait}
+    writes = {"/locations": local.reach, "/wait": local.wait, "/sign-in": local.sign_in}
     routes = [Route(path, _endpoint(handler), methods=["GET"]) for path, handler in reads.items()]
     routes += [Route(path, _endpoint(handler), methods=["POST"]) for path, handler in writes.items()]
     return Starlette(routes=[*routes, Route("/{path:path}", _endpoint(_unknown), methods=["GET", "POST", "PUT", "DELETE"])])
@@ -136,7 +145,7 @@ def _endpoint(handler: Callable[[_Query, _Body], object]) -> Callable[[Request],
 
 
 def _unknown(_: _Query, __: _Body) -> object:
-    raise errors.NotFound("NotFound", "The local API has /status, /locations, /logs, /counters, /health and /wait.")
+    raise errors.NotFound("NotFound", "The local API has /status, /locations, /logs, /counters, /health, /sign-in and /wait.")
 
 
 async def _body(request: Request) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from starlette.routing import Route as Path
 
 from ringfence.api import errors as table
 from ringfence.api import source
-from ringfence.api.entra.verify import MACHINE_LEARNING, Caller, Verifier
+from ringfence.api.entra.verify import MACHINE_LEARNING, Verifier
 from ringfence.api.ml import answers, discovery, reading, routing
 from ringfence.api.ml.artifacts import Artifacts
 from ringfence.api.ml.assets import Assets
@@ -37,6 +37,7 @@ from ringfence.control.blobs import Blobs
 from ringfence.control.engine import Engine
 from ringfence.model import errors, ml
 from ringfence.policy import arrivals
+from ringfence.policy.access import Caller
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -83,7 +84,7 @@ class _Door:
     def _caller(self, request: Request, path: str, query: dict[str, str]) -> Caller:
         if request.method == "GET" and path.endswith("/log") and "sig" in query:
             self._links.check(path, query)
-            return Caller("", "", self._tenant)
+            return Caller(object_id="", client_id="", tenant_id=self._tenant)
         return self._verifier.verify(request.headers.get("authorization"))
 
 

@@ -17,10 +17,10 @@ from pydantic import JsonValue
 from starlette.responses import Response
 
 from ringfence.api import errors as table
-from ringfence.api.entra.verify import Caller
 from ringfence.model import errors, ml
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource
+from ringfence.policy.access import Caller
 
 #: Path prefixes of the services; the number of segments that follow before the workspace's id (the version).
 _SERVICES: Mapping[str, int] = {"modelmanagement": 1, "artifact": 1, "environment": 1, "history": 1, "execution": 1}

@@ -12,9 +12,19 @@ from ringfence.control.operations import Operation, Status
 from ringfence.model import serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import places
+from ringfence.policy import endpoints, places
 
-_HIDDEN = {"files", "primary_key", "secondary_key", "nonce", "created_time", "updated_time"}
+_HIDDEN = {
+    "files",
+    "primary_key",
+    "secondary_key",
+    "token_key",
+    "token_public_key",
+    "scale",
+    "nonce",
+    "created_time",
+    "updated_time",
+}
 _STATES: Mapping[ProvisioningState, str] = {
     ProvisioningState.ACCEPTED: "Transitioning",
     ProvisioningState.CREATING: "Transitioning",
@@ -70,7 +80,7 @@ def failure(latest: Operation | None) -> dict[str, object] | None:
 
 
 def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:
-    """`http://<cluster address>/api/v1/service/<name>/score` once the service has answered, else None.
+    """`http://<cluster address>/api/v1/service/<name>/score` (with TLS: https and its name) once it has answered, else None.
 
     All services of a cluster share its address.
     """
@@ -79,7 +89,7 @@ def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:
     if cluster is None or service.state is not ProvisioningState.SUCCEEDED:
         return None
     address = places.frontend_address(snapshot, cluster)
-    return None if address is None else f"http://{address}/api/v1/service/{service.id.name}/score"
+    return None if address is None else endpoints.url(cluster, address, service.id.name)
 
 
 def _models(snapshot: Snapshot, workspace: ResourceId, ids: Sequence[str]) -> list[object]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from ringfence.api.ml import patches, reading
+from ringfence.api.ml import patches, reading, service_tokens
 from ringfence.api.ml.artifacts import Artifact, Artifacts
 from ringfence.api.ml.environments import Environments
 from ringfence.model import errors, serving
@@ -42,7 +42,9 @@ _WRITABLE = frozenset(
     }
 )
 #: What follows from other properties, and what only the operations for keys may change.
-_DERIVED = frozenset({"files", "primaryKey", "secondaryKey", "createdTime", "updatedTime", "nonce"})
+_DERIVED = frozenset(
+    {"files", "primaryKey", "secondaryKey", "tokenKey", "tokenPublicKey", "scale", "createdTime", "updatedTime", "nonce"}
+)
 _ARTIFACT = "aml://artifact/"
 _KEY_LENGTHS = range(1, 513)
 
@@ -69,7 +71,10 @@ class Drafts:
             "primaryKey": _key(given.get("primaryKey")) or kept.primary_key or new_key(),
             "secondaryKey": _key(given.get("secondaryKey")) or kept.secondary_key or new_key(),
         }
-        return self._resolved(workspace, {**_without_nulls(fields), **keys, "computeType": "AKS"})
+        given_fields = _defaulted(_without_nulls(fields))
+        scale = None if old is None or old.scale is None else old.scale.model_dump(mode="json", by_alias=True)
+        made = self._resolved(workspace, {**given_fields, **keys, "computeType": "AKS", **({"scale": scale} if scale else {})})
+        return _with_tokens(made, old)
 
     def patched(self, workspace: Resource, old: serving.Service, patch: JsonValue) -> serving.Service:
         """The service after `PATCH services/{name}`."""
@@ -77,11 +82,12 @@ class Drafts:
         if before["livenessProbeRequirements"] is None:
             before["livenessProbeRequirements"] = serving.LivenessProbe().model_dump(mode="json", by_alias=True)
         after = patches.apply(before, patch, _WRITABLE)
+        _follow(before, after, patch, old)
         if after["livenessProbeRequirements"] == before["livenessProbeRequirements"]:
             after["livenessProbeRequirements"] = before["livenessProbeRequirements"] if old.liveness_probe_requirements else None
         if after["environmentImageRequest"] == before["environmentImageRequest"]:
-            return reading.properties(serving.Service, _without_nulls(after))
-        return self._resolved(workspace, _without_nulls({**after, "files": []}))
+            return _with_tokens(reading.properties(serving.Service, _without_nulls(after)), old)
+        return _with_tokens(self._resolved(workspace, _without_nulls({**after, "files": []})), old)
 
     def _resolved(self, workspace: Resource, fields: Mapping[str, JsonValue]) -> serving.Service:
         service = reading.properties(serving.Service, fields)
@@ -99,6 +105,48 @@ class Drafts:
         blob = self._artifacts.find(workspace, Artifact.parse(asset.url.removeprefix(_ARTIFACT)))
         about: dict[str, JsonValue] = {"path": asset.id, "blob": blob.content.sha256, "unpack": bool(asset.unpack)}
         return reading.properties(serving.ServiceFile, about)
+
+
+def _defaulted(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """What follows from what was not said: without a number of replicas they follow the load, and one kind of
+    authentication switches the other off (`AksWebservice.deploy_configuration`). Raises errors.Invalid."""
+    scaler = fields.get("autoScaler")
+    asked = dict(scaler) if isinstance(scaler, dict) else {}
+    if asked.get("autoscaleEnabled") is True and "numReplicas" in fields:
+        message = "autoScaler.autoscaleEnabled and numReplicas are given; the autoscaler decides the number, or you do."
+        raise errors.Invalid("BadRequest", message, target="numReplicas")
+    if "numReplicas" not in fields and asked.get("autoscaleEnabled") is not False:
+        asked["autoscaleEnabled"] = True
+    found: dict[str, JsonValue] = {**fields, "autoScaler": asked}
+    if fields.get("aadAuthEnabled") is True and "authEnabled" not in fields:
+        found["authEnabled"] = False
+    return found
+
+
+def _follow(before: dict[str, JsonValue], after: dict[str, JsonValue], patch: JsonValue, old: serving.Service) -> None:
+    """The same for a patch, in place. Raises errors.Invalid."""
+    named = {str(one.get("path")) for one in patch if isinstance(one, dict)} if isinstance(patch, list) else set()
+    for one, other in (("authEnabled", "aadAuthEnabled"), ("aadAuthEnabled", "authEnabled")):
+        if after[one] is True and before[one] is not True and f"/{other}" not in named:
+            after[other] = False
+    scaler = after.get("autoScaler")
+    enabled = isinstance(scaler, dict) and scaler.get("autoscaleEnabled") is True
+    if enabled and "/numReplicas" in named:
+        message = "The autoscaler decides the number of replicas of this service. Switch autoscaleEnabled off to set numReplicas."
+        raise errors.Invalid("BadRequest", message, target="numReplicas")
+    if enabled:
+        after["numReplicas"] = None
+    elif after.get("numReplicas") is None:
+        after["numReplicas"] = old.replicas
+        after["scale"] = None
+
+
+def _with_tokens(service: serving.Service, old: serving.Service | None) -> serving.Service:
+    """With a pair of keys for tokens if it takes them: the old one, else a new one."""
+    if not service.aad_auth_enabled:
+        return service.model_copy(update={"token_key": "", "token_public_key": ""})
+    kept = (old.token_key, old.token_public_key) if old is not None and old.token_key else service_tokens.key_pair()
+    return service.model_copy(update={"token_key": kept[0], "token_public_key": kept[1]})
 
 
 def new_key() -> str:

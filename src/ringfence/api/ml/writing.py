@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ringfence.api.entra.verify import Caller
 from ringfence.control.engine import Accepted, Engine
 from ringfence.model import errors, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, Resource, Snapshot
+from ringfence.policy.access import Caller
 
 #: Seconds that a record may take until nothing about it is in progress.
 _SETTLE_S = 2.0

@@ -11,18 +11,20 @@ import contextlib
 import datetime as dt
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 from pydantic import JsonValue
 
 from ringfence.control import store
 from ringfence.control.identities import loading, secrets
+from ringfence.control.identities.grants import Grants
 from ringfence.control.identities.secrets import Principal
 from ringfence.model import errors
 from ringfence.model.directory import Credential, Directory, Kind, Object, Relation
 
-_SESSIONS = "signInSessionsValidFromDateTime"
+#: When the sessions of a person that count began, in their document.
+SESSIONS = "signInSessionsValidFromDateTime"
 
 
 class Identities:
@@ -32,6 +34,7 @@ class Identities:
         self._store = opened
         self.new_salt = new_salt
         self._clock = clock
+        self.grants = Grants(opened, new_salt, clock)
         self._lock = threading.Lock()
         self._known: Directory | None = None
 
@@ -47,8 +50,19 @@ class Identities:
         """Object ids of all groups that a principal is in, directly or through others."""
         return self.directory().groups_of(object_id)
 
-    def create(self, kind: Kind, document: Mapping[str, JsonValue], name: str | None = None, *, password: str = "") -> Object:
-        """A new object; a user with a password. name: see `Object`, None takes the object id. Raises Conflict."""
+    def create(
+        self,
+        kind: Kind,
+        document: Mapping[str, JsonValue],
+        name: str | None = None,
+        *,
+        password: str = "",
+        links: Iterable[tuple[Relation, str]] = (),
+    ) -> Object:
+        """A new object; a user with a password, anything with owners and members. name: see `Object`, None takes the object id.
+
+        Raises Conflict.
+        """
         object_id = self.new_id()
         row = {
             "object_id": object_id,
@@ -57,10 +71,13 @@ class Identities:
             "document": dict(document),
             "created_at": self._clock().isoformat(),
         }
+        linked = [{"relation": r, "holder": object_id, "target": target.lower()} for r, target in dict.fromkeys(links)]
         with self.writing() as connection:
             insert(connection, row, kind)
             if password:
                 self.replace_password(connection, object_id, password)
+            if linked:
+                connection.execute(store.directory_links.insert(), linked)
         return self.need(object_id)
 
     def need(self, object_id: str) -> Object:
@@ -70,10 +87,15 @@ class Identities:
             raise _missing(object_id)
         return found
 
-    def change(self, object_id: str, document: Mapping[str, JsonValue], name: str | None = None) -> None:
-        """Replace the document, and the name. Who is no longer enabled is signed out. Raises NotFound, Conflict."""
+    def change(self, object_id: str, document: Mapping[str, JsonValue], name: str | None = None, *, password: str = "") -> None:
+        """Replace the document, the name, a password. Who is disabled or has a new password is signed out.
+
+        Raises NotFound, Conflict.
+        """
         old, table = self.need(object_id), store.directory_objects
         values: dict[str, object] = {"document": dict(document)}
+        if password:
+            values["document"] = {**document, SESSIONS: self._clock().isoformat()}
         if name is not None:
             values["name"] = name.lower()
         with self.writing() as connection:
@@ -81,7 +103,9 @@ class Identities:
                 connection.execute(table.update().where(table.c.object_id == old.object_id).values(values))
             except sa.exc.IntegrityError as error:
                 raise _taken(old.kind) from error
-            if old.enabled and document.get("accountEnabled") is False:
+            if password:
+                self.replace_password(connection, old.object_id, password)
+            if password or (old.enabled and document.get("accountEnabled") is False):
                 _forget_grants(connection, old.object_id)
 
     def delete(self, object_id: str) -> None:
@@ -140,18 +164,30 @@ class Identities:
 
     def set_password(self, user: str, password: str) -> None:
         """Replace a person's password. Every session ends with the old one. Raises NotFound."""
+        self.change(user, self.need(user).document, password=password)
+
+    def standing(self, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
+        """The groups of an object that a token of `issued_at` still speaks for.
+
+        None: it is gone or disabled, or has signed out everywhere since. Entra lets most tokens run
+        out instead; here nothing outlives who it stands for.
+        """
+        directory = self.directory()
+        found = directory.get(object_id)
+        if found is None or not found.enabled:
+            return None
+        since = found.document.get(SESSIONS)
+        if isinstance(since, str) and issued_at < dt.datetime.fromisoformat(since).replace(microsecond=0):
+            return None
+        return directory.groups_of(object_id)
+
+    def sign_out(self, user: str) -> None:
+        """End every session of a person. Raises NotFound."""
         found, table = self.need(user), store.directory_objects
-        changed = {**found.document, _SESSIONS: self._clock().isoformat()}
+        changed = {**found.document, SESSIONS: self._clock().isoformat()}
         with self.writing() as connection:
-            self.replace_password(connection, found.object_id, password)
             connection.execute(table.update().where(table.c.object_id == found.object_id).values(document=changed))
             _forget_grants(connection, found.object_id)
-
-    def sessions_valid_from(self, object_id: str) -> dt.datetime | None:
-        """Tokens of a person that are older hold no longer; None: all do."""
-        found = self.directory().get(object_id)
-        since = found.document.get(_SESSIONS) if found is not None else None
-        return dt.datetime.fromisoformat(since) if isinstance(since, str) else None
 
     def authenticate(self, client_id: str, secret: str) -> Principal:
         """The application whose secret this is. Raises Expired, Unauthenticated (`invalid_client`)."""

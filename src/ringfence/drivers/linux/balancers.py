@@ -104,7 +104,8 @@ def _map(protocol: str, key: str) -> str:
 
 def _translation(item: Balancer, slots: str) -> str:
     mark = f"ct mark set {chains.FLOATING_MARK} " if item.floating else ""
-    source = f"jhash ip saddr . {item.protocol} sport mod {SLOTS} seed 0x52494e47"
+    whole = "ip saddr" if item.by_source else f"ip saddr . {item.protocol} sport"
+    source = f"jhash {whole} mod {SLOTS} seed 0x52494e47"
     return f"meta l4proto {item.protocol} {mark}dnat ip to {source} map @{slots}"
 
 

@@ -18,6 +18,8 @@ LINKS = "198.18.128.0/17"
 CUSTOMERS = "198.19.0.0/16"
 PUBLIC = "198.18.0.0/15"
 """Every address that counts as the internet: Azure's (198.18) and everybody else's (198.19)."""
+SOURCES = "service_sources"
+"""The chain that rewrites the source of what subnets with service endpoints send to those services."""
 PEERED = "peered"
 """The prefixes of peered networks."""
 PRIVATE_TARGETS, PRIVATE_LINKS, PRIVATE_LIVE, PRIVATE_GUARDS = (
@@ -34,6 +36,8 @@ FRONTENDS_PUBLIC, FRONTENDS_INTERNAL = "frontends_public", "frontends_internal"
 """Maps from address, protocol and port to the chain of a balancer."""
 FLOATING_MARK = "0x1"
 """The mark of connections whose inbound rules judge the frontend and not the target."""
+OWNED_IN, OWNED_OUT = "owned_in", "owned_out"
+"""Maps from a public address to the private one that has it for itself, and back."""
 EGRESS = "egress"
 """The chain that rewrites the source of what leaves for the edge."""
 
@@ -134,6 +138,12 @@ table ip {TABLE} {{
  map {FRONTENDS_INTERNAL} {{
   type ipv4_addr . inet_proto . inet_service : verdict;
  }}
+ map {OWNED_IN} {{
+  type ipv4_addr : ipv4_addr;
+ }}
+ map {OWNED_OUT} {{
+  type ipv4_addr : ipv4_addr;
+ }}
  chain spoofing {{
   type filter hook prerouting priority -300; policy accept;
   iifname "lo" accept
@@ -162,6 +172,7 @@ table ip {TABLE} {{
   iifname "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_PUBLIC}
   iifname != "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_INTERNAL}
   iifname != "{UPLINK}" dnat to ip daddr . tcp dport map @{PRIVATE_TARGETS}
+  iifname "{UPLINK}" dnat to ip daddr map @{OWNED_IN}
  }}
  chain crossing {{
   type filter hook forward priority 0; policy drop;
@@ -192,9 +203,13 @@ table ip {TABLE} {{
  }}
  chain {EGRESS} {{
  }}
+ chain {SOURCES} {{
+ }}
  chain rewrite {{
   type nat hook postrouting priority 100; policy accept;
   oifname "{UPLINK}" snat to ct original ip daddr map @{PRIVATE_LINKS}
+  oifname "{UPLINK}" jump {SOURCES}
+  oifname "{UPLINK}" snat to ip saddr map @{OWNED_OUT}
   oifname "{UPLINK}" jump {EGRESS}
  }}
 }}
@@ -218,14 +233,20 @@ def fill(network: Network) -> str:
         f"flush set ip {TABLE} {PEERED}",
         f"flush chain ip {TABLE} way_out",
         f"flush chain ip {TABLE} {EGRESS}",
+        f"flush chain ip {TABLE} {SOURCES}",
+        f"flush map ip {TABLE} {OWNED_IN}",
+        f"flush map ip {TABLE} {OWNED_OUT}",
         f"add element ip {TABLE} local {{ {', '.join(network.prefixes)} }}",
     ]
     if network.peered:
         lines.append(f"add element ip {TABLE} {PEERED} {{ {', '.join(network.peered)} }}")
+    for public, private in network.owned:
+        lines.append(f"add element ip {TABLE} {OWNED_IN} {{ {public} : {private} }}")
+        lines.append(f"add element ip {TABLE} {OWNED_OUT} {{ {private} : {public} }}")
+    for source in network.sources:
+        match = f"ip saddr {source.prefix} ip daddr {{ {', '.join(source.destinations)} }}"
+        lines.append(f"add rule ip {TABLE} {SOURCES} {match} snat to {source.link}")
     if network.egress is not None:
         lines.append(f"add rule ip {TABLE} way_out accept")
-        for source in network.sources:
-            match = f"ip saddr {source.prefix} ip daddr {{ {', '.join(source.destinations)} }}"
-            lines.append(f"add rule ip {TABLE} {EGRESS} {match} snat to {source.link}")
         lines.append(f"add rule ip {TABLE} {EGRESS} snat to {network.egress}")
     return "\n".join(lines)

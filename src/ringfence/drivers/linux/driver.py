@@ -16,6 +16,7 @@ from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed,
 from ringfence.drivers.base import Failure, Instance, RuleCount
 from ringfence.drivers.linux import instances, processes
 from ringfence.drivers.linux.bundles import Bundles
+from ringfence.drivers.linux.certificates import Issue
 from ringfence.drivers.linux.cgroups import Cgroups
 from ringfence.drivers.linux.environments import Environments
 from ringfence.drivers.linux.fabric import ROOT, Fabric
@@ -34,14 +35,24 @@ _Process = Environment | Bundle | Workload | Router
 
 
 class LinuxDriver:
-    """state_dir: kept over restarts. scoring: the scoring server's folder. cgroups: folders in which groups may be made."""
+    """state_dir: kept over restarts. scoring: the scoring server's folder. cgroups: folders in which groups may be made.
 
-    def __init__(self, state_dir: Path, scoring: Path, cgroups: Iterable[str] = (), runtime_dir: Path = ROOT) -> None:
+    issue: makes certificates for names.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path,
+        scoring: Path,
+        cgroups: Iterable[str] = (),
+        runtime_dir: Path = ROOT,
+        issue: Issue | None = None,
+    ) -> None:
         self._folders = Folders(state_dir, runtime_dir)
         self._cgroups = Cgroups(cgroups)
         self._fabric = Fabric(runtime_dir)
         self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial)
-        self._routers = Routers(self._folders, self._cgroups, self.namespace)
+        self._routers = Routers(self._folders, self._cgroups, self.namespace, issue)
         self._environments = Environments(self._folders)
         self._bundles = Bundles(self._folders.bundles, self._folders.blobs)
         self._kept: set[Key] = set()
@@ -99,6 +110,9 @@ class LinuxDriver:
 
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         return self._fabric.health()
+
+    def load(self, key: Key) -> Mapping[str, int]:
+        return self._routers.load(key)
 
     def namespace(self, key: Key) -> str:
         return self._fabric.namespace(key)

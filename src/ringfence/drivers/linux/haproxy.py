@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import socket
 from collections.abc import Iterable
@@ -44,6 +45,13 @@ def lookup(path: Path, table: str, key: str) -> str | None:
     """One entry of a map. Raises Unreachable."""
     match = _VALUE.search(ask(path, f"get map {table} {key}"))
     return match.group(1) if match else None
+
+
+def sessions(path: Path) -> dict[str, int]:
+    """Requests in each backend, waiting ones included. Raises Unreachable."""
+    head, *lines = ask(path, "show stat -1 2 -1").lstrip("# ").splitlines() or [""]
+    rows = csv.DictReader(lines, head.rstrip(",").split(","))
+    return {row["pxname"]: int(row["scur"]) for row in rows if row.get("svname") == "BACKEND"}
 
 
 def replace(path: Path, table: str, entries: Iterable[str]) -> None:

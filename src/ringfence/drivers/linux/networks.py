@@ -132,9 +132,10 @@ def destroy(namespaces: Namespaces, router: Namespace) -> None:
 
 
 def publish(router: Namespace, edge: Namespace) -> None:
-    """Route to a router, from the edge, its way out and its public frontends, and nothing else."""
+    """Route to a router, from the edge, its way out, its public frontends and the addresses of single endpoints."""
     addresses = {address for address, _, _ in frontends(router, chains.FRONTENDS_PUBLIC)}
-    links.publish(edge, index_of(router), frozenset(addresses | _egress(router)))
+    owned = {str(public) for public, _ in elements(router, chains.OWNED_IN)}
+    links.publish(edge, index_of(router), frozenset(addresses | owned | _egress(router)))
 
 
 def frontends(router: Namespace, table_map: str) -> Mapping[Frontend, str]:
@@ -161,8 +162,9 @@ def elements(namespace: Namespace, table_map: str) -> list[tuple[object, object]
 def _egress(router: Namespace) -> set[str]:
     """Every address that something leaves a router as."""
     found = {str(link) for _, link in elements(router, chains.PRIVATE_LINKS)}
-    for entry in router.nft.query(f"list chain ip {stamps.TABLE} {chains.EGRESS}"):
-        match entry:
-            case {"rule": {"expr": [*_, {"snat": {"addr": str(address)}}]}}:
-                found.add(address)
+    for chain in (chains.EGRESS, chains.SOURCES):
+        for entry in router.nft.query(f"list chain ip {stamps.TABLE} {chain}"):
+            match entry:
+                case {"rule": {"expr": [*_, {"snat": {"addr": str(address)}}]}}:
+                    found.add(address)
     return found

@@ -76,6 +76,10 @@ class Prober:
     def _watch(self, watch: _Watch) -> None:
         self._forget(watch.item.key)
         self._watches[watch.item.key] = watch
+        if not watch.item.probe_port:
+            watch.healthy = set(watch.item.targets)
+            _tell(watch)
+            return
         for target in watch.item.targets:
             watch.tasks[target] = self._thread.loop.create_task(_follow(watch, target))
 

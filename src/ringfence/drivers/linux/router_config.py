@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringfence.desired.state import Route, Router
 
 CONFIG, SERVICES, KEYS, STATE = "haproxy.cfg", "services.map", "keys.map", "state.map"
+#: The router's certificate, its chain and its key, in one file, where it ends TLS.
+CERTIFICATE = "tls.pem"
 #: Folder of the sockets inside the cell; the control socket in it is `control.sock`.
 SOCKETS = "/run/router"
 #: The entry of STATE that holds the router's fingerprint.
@@ -26,6 +28,8 @@ _LEAST_DRAIN_S = 60
 #: Requests that may lie at a replica beyond those it works on, so that it never waits for the network between two.
 #: The replica itself refuses what waited too long.
 _AHEAD = 255
+#: Azure ML on AKS speaks TLS 1.2 and not 1.3 ("Use TLS to secure a web service").
+_TLS_VERSIONS = "ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2"
 #: In each of these intervals half of the connections that are too many are closed.
 _PURGE_MS = 250
 
@@ -58,22 +62,25 @@ defaults
     timeout server 60s
 {errors}
 frontend router
-    bind 0.0.0.0:{port}
+    bind 0.0.0.0:{port}{tls}
     log-format "%ci:%cp %[var(txn.service)] %HM %[var(txn.path)] %ST queue=%Tw connect=%Tc answer=%Tr total=%Ta %tsc %B %s"
     monitor-uri /healthz
     http-after-response set-header Connection close if {{ stopping }}
+    # Nobody was free in time: one second is what the number of replicas needs to follow the load.
+    http-after-response set-header Retry-After 1 if {{ status 503 }} !{{ res.fhdr(Retry-After) -m found }}
     http-request set-var(txn.path) path
     acl scoring path_beg /api/v1/service/
     http-request set-var(txn.service) path,field(5,/) if scoring
     http-request set-var(txn.backend) var(txn.service),map_str({services}) if scoring
     acl known var(txn.backend) -m found
     http-request return {unknown} unless known
-    acl open var(txn.backend) -m beg open_
+    acl open var(txn.backend) -m beg open_ token_
     http-request set-var(txn.digest) req.fhdr(Authorization,1),sha2(256),hex,lower
     http-request set-var(txn.key) var(txn.service),concat(:,txn.digest),map_str({keys})
     acl allowed var(txn.key) -m found
     acl one_header req.fhdr_cnt(Authorization) eq 1
     http-request return {refused} unless open or allowed one_header
+    http-request set-var(txn.bearer) http_auth_bearer if one_header {{ var(txn.backend) -m beg token_ }}
     http-request del-header Authorization
     http-request replace-path /api/v1/service/[^/]+/?(.*) /\\1
     http-request set-header X-Forwarded-For %[src]
@@ -87,7 +94,7 @@ backend state
 
 _BACKEND = """\
 backend {name}
-    # Of the kinds of balancing this one goes on to the next target at once when a connection is refused.
+{token}    # Of the kinds of balancing this one goes on to the next target at once when a connection is refused.
     balance roundrobin
     http-reuse always
     # A replica that was replaced waits for us to close what we keep open to it.
@@ -98,7 +105,18 @@ backend {name}
 """
 
 
+#: A token counts while it holds, for this service only, and only with this one kind of signature, whatever it says itself.
+_TOKEN = """\
+    http-request set-var(txn.now) date()
+    acl signed var(txn.bearer),jwt_verify(RS256,{file}) -m int 1
+    acl ours var(txn.bearer),jwt_payload_query('$.aud') -m str {audience}
+    acl begun var(txn.bearer),jwt_payload_query('$.nbf','int'),sub(txn.now) -m int le 0
+    acl holds var(txn.bearer),jwt_payload_query('$.exp','int'),sub(txn.now) -m int gt 0
+    http-request return {refused} unless signed ours begun holds
+"""
+
 _NO_KEY = "The request needs the header `Authorization: Bearer <key>` with a key of this service."
+_NO_TOKEN = "The request needs the header `Authorization: Bearer <token>` with a token of this service that has not expired."
 
 
 class UnfitRouter(Exception):
@@ -107,23 +125,30 @@ class UnfitRouter(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Texts by file name. digest: of the configuration without the maps; another digest needs a reload."""
+    """Texts by file name. digest: of the configuration without the maps; another digest needs a reload. secret: files to be
+    read by the router alone."""
 
-    files: dict[str, str]
+    files: dict[str, str] = field(repr=False)
     digest: str
+    secret: frozenset[str] = frozenset()
 
 
-def render(router: Router) -> Rendered:
-    """Raises UnfitRouter."""
+def render(router: Router, certificate: str = "") -> Rendered:
+    """certificate: what CERTIFICATE shall hold, for a router that ends TLS. Raises UnfitRouter."""
     for route in router.routes:
         if not _NAME.fullmatch(route.service):
             raise UnfitRouter(f"the service name {route.service!r} cannot be routed: letters, digits, `_`, `.` and `-` only")
+        if route.token_key and not _NAME.fullmatch(route.audience):
+            raise UnfitRouter(f"the audience {route.audience!r} of the service {route.service} is none")
+    if (router.tls is not None) is not bool(certificate):
+        raise UnfitRouter("a router that ends TLS has a certificate, and no other has")
     values = {
         "connections": _MOST_CONNECTIONS,
         "sockets": SOCKETS,
         "drain": max([_LEAST_DRAIN_S, *(route.timeout_ms // 1000 + 5 for route in router.routes)]),
         "errors": "".join(_errors()),
         "port": router.port,
+        "tls": f" ssl crt {CERTIFICATE} alpn http/1.1 {_TLS_VERSIONS}" if router.tls is not None else "",
         "services": SERVICES,
         "keys": KEYS,
         "state": STATE,
@@ -132,20 +157,49 @@ def render(router: Router) -> Rendered:
         "refused": _answer(401, "Unauthorized", _NO_KEY, "hdr WWW-Authenticate Bearer "),
         "backends": "\n".join(_backend(route) for route in router.routes),
     }
-    digest = hashlib.sha256(_TEXT.format(digest="", **values).encode()).hexdigest()[:16]
-    services = "".join(f"{route.service} {_backend_name(route)}\n" for route in router.routes)
-    keys = "".join(f"{route.service}:{key.lower()} 1\n" for route in router.routes if route.auth for key in route.keys)
+    apart = {_token_file(route): route.token_key for route in router.routes if route.token_key}
+    if certificate:
+        apart[CERTIFICATE] = certificate
+    told = [_TEXT.format(digest="", **values), *(text for _, text in sorted(apart.items()))]
+    digest = hashlib.sha256("\0".join(told).encode()).hexdigest()[:16]
+    services = "".join(f"{route.service} {backend_name(route)}\n" for route in router.routes)
+    keys = "".join(
+        f"{route.service}:{key.lower()} 1\n"
+        for route in router.routes
+        if route.auth and not route.token_key
+        for key in route.keys
+    )
     files = {
+        **apart,
         CONFIG: _TEXT.format(digest=digest, **values),
         SERVICES: services,
         KEYS: keys,
         STATE: f"{FINGERPRINT} {router.fingerprint}\n",
     }
-    return Rendered(files, digest)
+    return Rendered(files, digest, frozenset({CERTIFICATE} & files.keys()))
 
 
-def _backend_name(route: Route) -> str:
-    return f"{'keyed' if route.auth else 'open'}_{route.service}"
+def backend_name(route: Route) -> str:
+    """How a service's backend is called; the kind of its authentication comes first."""
+    kind = "token" if route.token_key else "keyed" if route.auth else "open"
+    return f"{kind}_{route.service}"
+
+
+def service_of(backend: str) -> str | None:
+    """The service of a backend's name; None for a backend that is not a service's."""
+    kind, _, service = backend.partition("_")
+    return service if kind in ("keyed", "open", "token") and service else None
+
+
+def _token_file(route: Route) -> str:
+    return f"token-{route.service}.pem"
+
+
+def _token(route: Route) -> str:
+    if not route.token_key:
+        return ""
+    refused = _answer(401, "Unauthorized", _NO_TOKEN, "hdr WWW-Authenticate Bearer ")
+    return _TOKEN.format(file=_token_file(route), audience=route.audience, refused=refused)
 
 
 def _backend(route: Route) -> str:
@@ -153,7 +207,8 @@ def _backend(route: Route) -> str:
     places = [f"{target.address}:{target.port}" for target in route.targets]
     servers = [f"    server {place} {place} maxconn {most}" for place in places]
     return _BACKEND.format(
-        name=_backend_name(route),
+        name=backend_name(route),
+        token=_token(route),
         purge=_PURGE_MS,
         timeout=max(1, route.timeout_ms),
         queue=max(1, route.max_queue_wait_ms),

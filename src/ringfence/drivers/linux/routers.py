@@ -8,16 +8,18 @@ process to the new one. What a router's configuration says is in `router_config`
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ringfence.desired.state import Key, Observed, Readiness, Router
 from ringfence.drivers.base import Failure
-from ringfence.drivers.linux import cell_view, haproxy, processes, router_config, run
+from ringfence.drivers.linux import cell_view, certificates, haproxy, processes, router_config, run
+from ringfence.drivers.linux.certificates import Issue, NoIssuer
 from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
 from ringfence.drivers.linux.folders import Folders, slug, tail
 from ringfence.drivers.linux.launch_spec import LaunchSpec
@@ -33,15 +35,30 @@ _CHECK_S, _RELOAD_S = 10.0, 5.0
 _MOST_FAILURES = 3
 
 
+def _now() -> dt.datetime:
+    return dt.datetime.fromtimestamp(time.time(), dt.UTC)
+
+
 class RouterError(Exception):
     """A router cannot be made or changed; the message is fit for an operator."""
 
 
 class Routers:
-    """namespace: path of an endpoint's network namespace; raises KeyError."""
+    """namespace: path of an endpoint's network namespace; raises KeyError. issue: makes certificates for names.
 
-    def __init__(self, folders: Folders, cgroups: Cgroups, namespace: Callable[[Key], str]) -> None:
+    clock: the time, with a zone.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        cgroups: Cgroups,
+        namespace: Callable[[Key], str],
+        issue: Issue | None = None,
+        clock: Callable[[], dt.datetime] = _now,
+    ) -> None:
         self._folders, self._cgroups, self._namespace = folders, cgroups, namespace
+        self._issue, self._clock = issue, clock
 
     def observe(self) -> dict[Key, Observed]:
         found = processes.scan(self._folders.statuses, PREFIX)
@@ -54,7 +71,7 @@ class Routers:
     def put(self, item: Router) -> Failure | None:
         """Start or change it; a change has taken effect when this returns."""
         try:
-            rendered = router_config.render(item)
+            rendered = router_config.render(item, self._certificate(item))
             folder = self._checked(item.key, rendered)
             others = processes.scan(self._folders.statuses, item.key).get(item.key, [])
             if others and others[0].endpoint == item.endpoint and not processes.going(others[0], self._namespace):
@@ -63,9 +80,16 @@ class Routers:
                 self._start(item, folder, others)
         except KeyError:
             return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
-        except (RouterError, UnfitRouter, haproxy.Unreachable, CgroupError, run.LaunchError) as error:
+        except (RouterError, UnfitRouter, NoIssuer, haproxy.Unreachable, CgroupError, run.LaunchError) as error:
             return Failure(item.key, "RouterFailed", f"The inference router {item.key} cannot be set up: {error}")
         return None
+
+    def load(self, key: Key) -> Mapping[str, int]:
+        """Requests that are being answered or wait, by service; {} while the router does not say."""
+        with contextlib.suppress(haproxy.Unreachable):
+            found = haproxy.sessions(self._control(key))
+            return {service: number for name, number in found.items() if (service := router_config.service_of(name)) is not None}
+        return {}
 
     def drop(self, key: Key) -> None:
         """Stop it; it is gone when `observe` no longer reports it."""
@@ -78,12 +102,21 @@ class Routers:
         with contextlib.suppress(haproxy.Unreachable):
             fingerprint = haproxy.lookup(self._control(key), STATE, router_config.FINGERPRINT)
             if fingerprint is not None:
-                return Observed(fingerprint)
+                # Another fingerprint than the wanted one has it put again, with a new certificate.
+                return Observed("its certificate ends" if certificates.due(self._folder(key), self._clock()) else fingerprint)
         loading = self._written(key) or supervisor.fingerprint
         if supervisor.status.failures < _MOST_FAILURES:
             return Observed(loading, Readiness.STARTING)
         text = tail(self._folders.log(key), 2000)
         return Observed(loading, Readiness.FAILED, "RouterFailed", f"The inference router does not start: {text}")
+
+    def _certificate(self, item: Router) -> str:
+        """What the router ends TLS with; "" when it does not. Raises NoIssuer."""
+        folder = self._folder(item.key)
+        folder.mkdir(parents=True, exist_ok=True)
+        if item.tls is None or item.tls.certificate:
+            certificates.forget(folder)
+        return "" if item.tls is None else certificates.text(folder, item.tls, self._issue, self._clock())
 
     def _start(self, item: Router, folder: Path, others: list[Supervisor]) -> None:
         network = self._namespace(item.endpoint)
@@ -104,16 +137,19 @@ class Routers:
                 haproxy.replace(control, table, rendered.files[table].splitlines())
             return
         supervisor.signal(signal.SIGUSR2)
-        wanted = item.fingerprint
+        wanted = rendered.digest, item.fingerprint
         fault = "the reload did not take effect"
-        _until(lambda: haproxy.lookup(control, STATE, router_config.FINGERPRINT) == wanted, fault)
+        _until(lambda: (haproxy.digest(control), haproxy.lookup(control, STATE, router_config.FINGERPRINT)) == wanted, fault)
 
     def _checked(self, key: Key, rendered: Rendered) -> Path:
         """The files, in a folder of their own, after HAProxy has read them."""
         folder = self._folder(key) / "next"
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in rendered.files.items():
-            (folder / name).write_text(text)
+            if name in rendered.secret:
+                certificates.write_secret(folder / name, text)
+            else:
+                (folder / name).write_text(text)
         try:
             done = run.finish([_program(), "-c", "-C", str(folder), "-f", CONFIG], timeout_s=_CHECK_S)
         except (OSError, TimeoutError) as error:
@@ -125,8 +161,13 @@ class Routers:
     def _publish(self, key: Key, folder: Path) -> None:
         place = self._folder(key) / "config"
         place.mkdir(exist_ok=True)
+        left = {path.name for path in place.iterdir()}
         for path in folder.iterdir():
+            left.discard(path.name)
             path.rename(place / path.name)
+        # What no configuration names any more, keys above all, does not stay behind.
+        for name in left:
+            (place / name).unlink()
 
     def _spec(self, item: Router, network: str, group: str, after: int) -> LaunchSpec:
         name = slug(item.key)

@@ -371,11 +371,12 @@ def _become_child(spec: LaunchSpec, output: int, ready: int, proceed: int) -> No
 def _map_user(pid: int, spec: LaunchSpec) -> None:
     """One user inside. Outside it is an unprivileged one, or ourselves where no other is ours to give."""
     for kind in ("gid", "uid"):
-        outer = spec.outer if _maps(kind, spec.outer) else 0
+        outer = spec.outer if maps(kind, spec.outer) else 0
         with open(f"/proc/{pid}/{kind}_map", "w", encoding="ascii") as file:
             file.write(f"{spec.user} {outer} 1")
 
 
-def _maps(kind: str, number: int) -> bool:
+def maps(kind: str, number: int) -> bool:
+    """Whether a user or group (kind: "uid" or "gid") of this number exists here, so that files can be its own."""
     with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
         return any(int(inner) <= number < int(inner) + int(count) for inner, _, count in (line.split() for line in file))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, registry, serving, storage
+from ringfence.model import balancing as balancing_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
 from ringfence.model import network as network_nouns
@@ -21,6 +22,7 @@ from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
+    balancing,
     container,
     containers,
     identities,
@@ -32,6 +34,7 @@ from ringfence.policy.admission import (
     plain,
     private_dns,
     private_link,
+    public_addresses,
     references,
     security,
 )
@@ -51,7 +54,11 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
-    network_nouns.INTERFACE: _Rules((*interfaces.SHAPE, references.targets_exist), interfaces.RULES),
+    network_nouns.INTERFACE: _Rules(
+        (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
+    ),
+    balancing_nouns.PUBLIC_ADDRESS: _Rules(rules=public_addresses.RULES),
+    balancing_nouns.BALANCER: _Rules((*balancing.BALANCER_SHAPE, references.targets_exist), balancing.BALANCER_RULES),
     container_nouns.CONTAINER_GROUP: _Rules(
         (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
     ),

@@ -14,6 +14,7 @@ from ringfence.model.ml import ClusterPurpose
 from ringfence.model.resource import Resource
 from ringfence.policy import companions, sizes
 from ringfence.policy.admission import ml as ml_rules
+from ringfence.policy.admission import tls
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
 
 _BASE = "properties.properties"
@@ -255,14 +256,7 @@ def services_still_fit(case: Case) -> Iterator[Finding]:
         yield from ml_rules.services_fit(case.snapshot, case.new, f"{_BASE}.agentCount")
 
 
-def endpoint_is_enforceable(case: Case) -> Iterator[Finding]:
-    """TLS on scoring endpoints has nothing behind it yet."""
-    ssl = aks(case).ssl_configuration
-    if ssl is not None and ssl.status is not ml.SslStatus.DISABLED:
-        yield unsupported("TLS on scoring endpoints", f"{_BASE}.sslConfiguration.status", "Use the status Disabled.")
-
-
-SHAPE = (kind_is_aks, networking_is_all_or_nothing, subnet_id_is_an_id, ranges_are_well_formed)
+SHAPE = (kind_is_aks, networking_is_all_or_nothing, subnet_id_is_an_id, ranges_are_well_formed, *tls.SHAPE)
 RULES = (
     service_range_is_clear_of_subnets,
     service_range_is_better_outside,
@@ -274,5 +268,5 @@ RULES = (
     size_fits_the_purpose,
     plan_stays,
     services_still_fit,
-    endpoint_is_enforceable,
+    *tls.RULES,
 )

@@ -31,10 +31,8 @@ def interface_is_enforceable(case: Case) -> Iterator[Finding]:
     """What would change how packets go and has nothing behind it here."""
     asked = interface(case)
     inner = asked.ip_configurations[0].properties
-    if inner.public_ip_address is not None:
-        yield unsupported("a public address on an interface", f"{_FIELD}.publicIPAddress")
-    if inner.load_balancer_backend_address_pools or inner.load_balancer_inbound_nat_rules:
-        yield unsupported("load balancers of your own", f"{_FIELD}.loadBalancerBackendAddressPools")
+    if inner.load_balancer_inbound_nat_rules:
+        yield unsupported("inbound NAT rules of a load balancer", f"{_FIELD}.loadBalancerInboundNatRules")
     if inner.application_gateway_backend_address_pools or inner.application_security_groups:
         yield unsupported("application gateways and application security groups", _FIELD)
     if inner.private_ip_address_version.lower() != "ipv4":

@@ -126,18 +126,23 @@ def environment_version_can_be_built(case: Case) -> Iterator[Finding]:
 
 
 def replicas_are_in_range(case: Case) -> Iterator[Finding]:
-    """From one replica on; a number that never changes by itself."""
+    """From one replica on; a number, or bounds for one that follows the load (`AksWebservice`, autoscaling)."""
     asked = service(case)
     if not 1 <= asked.replicas <= _MOST_REPLICAS:
         message = f"numReplicas is {asked.replicas}; it is from 1 to {_MOST_REPLICAS}."
         yield errors.Invalid("InvalidReplicaCount", message, target="numReplicas")
     scaler = asked.auto_scaler
-    if scaler.autoscale_enabled and scaler.max_replicas != asked.replicas:
-        yield unsupported(
-            "a number of replicas that follows the load",
-            "autoScaler.autoscaleEnabled",
-            "Set autoscale_enabled to False and num_replicas, or minReplicas and maxReplicas to the same number.",
-        )
+    if not scaler.autoscale_enabled:
+        return
+    for name, value, least, most in (
+        ("minReplicas", scaler.least, 1, scaler.most),
+        ("maxReplicas", scaler.most, scaler.least, _MOST_REPLICAS),
+        ("targetUtilization", round(scaler.target * 100), 1, 100),
+        ("refreshPeriodInSeconds", scaler.period_s, 1, 3600),
+    ):
+        if not least <= value <= most:
+            message = f"autoScaler.{name} is {value}; it is from {least} to {most}."
+            yield errors.Invalid("InvalidParameter", message, target=f"autoScaler.{name}")
 
 
 def resources_are_in_range(case: Case) -> Iterator[Finding]:
@@ -205,8 +210,11 @@ def _wanted(resource: Resource) -> tuple[float, float]:
 def service_is_enforceable(case: Case) -> Iterator[Finding]:
     """What would be promised and not kept."""
     asked = service(case)
-    if asked.aad_auth_enabled:
-        yield unsupported("token authentication of services", "aadAuthEnabled", "Use keys.")
+    if asked.aad_auth_enabled and asked.auth_enabled:
+        message = "authEnabled and aadAuthEnabled cannot both be true: a service takes keys or tokens."
+        yield errors.Invalid("InvalidParameter", message, target="aadAuthEnabled")
+    elif asked.aad_auth_enabled and not asked.token_public_key:
+        yield errors.Invalid("InvalidParameter", "Token authentication is on and there is no key for tokens.", target="keys")
     if asked.app_insights_enabled:
         yield unsupported("telemetry of services", "appInsightsEnabled")
     if asked.data_collection.event_hub_enabled or asked.data_collection.storage_enabled:

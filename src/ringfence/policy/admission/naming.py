@@ -9,7 +9,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, deployment, errors, group, identity, ml, monitor, network, registry, serving, storage
+from ringfence.model import (
+    access,
+    balancing,
+    deployment,
+    errors,
+    group,
+    identity,
+    ml,
+    monitor,
+    network,
+    registry,
+    serving,
+    storage,
+)
 from ringfence.model.resource import region_of
 from ringfence.policy import tags
 from ringfence.policy.admission.case import Case, Finding
@@ -49,6 +62,8 @@ _NAMES: Mapping[str, _Naming] = {
     network.SECURITY_GROUP: _NETWORK,
     network.SECURITY_RULE: _NETWORK,
     network.INTERFACE: _NETWORK,
+    balancing.PUBLIC_ADDRESS: _NETWORK,
+    balancing.BALANCER: _NETWORK,
     storage.STORAGE_ACCOUNT: _naming(
         r"[a-z0-9]{3,24}",
         "AccountNameInvalid",

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ringfence.model import errors, ml, network, private_dns, private_link, serving
+from ringfence.model import balancing, errors, ml, network, private_dns, private_link, serving
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, links
 from ringfence.policy.admission.case import Case, Finding
 
-_SAME_REGION = frozenset({network.VIRTUAL_NETWORK, network.SUBNET, network.SECURITY_GROUP})
+_SAME_REGION = frozenset(
+    {network.VIRTUAL_NETWORK, network.SUBNET, network.SECURITY_GROUP, balancing.PUBLIC_ADDRESS, balancing.BALANCER}
+)
 #: Types that refer to networks of any region.
 _ANYWHERE = frozenset({private_dns.LINK})
 
@@ -77,6 +79,15 @@ _IN_USE: Mapping[str, tuple[str, str]] = {
         "Network security group {id} cannot be deleted because it is in use by the following resources: {all}. In order to "
         "delete the Network security group, remove the association with the resource(s). See aka.ms/deletensg.",
     ),
+    balancing.PUBLIC_ADDRESS: (
+        "PublicIPAddressCannotBeDeleted",
+        "Public IP address {id} can not be deleted since it is still allocated to resource {first}. In order to delete the "
+        "public IP, disassociate/detach the Public IP address from the resource.",
+    ),
+    balancing.BALANCER: (
+        "LoadBalancerInUseByNetworkInterface",
+        "Load balancer {id} cannot be deleted because these interfaces are in its pools: {all}. Take them out first.",
+    ),
     ml.COMPUTE: (
         "ComputeInUse",
         "The compute '{name}' cannot be deleted because these services run on it: {all}. Delete the services first.",
@@ -97,7 +108,7 @@ def nobody_uses(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Probl
     if found:
         code, wording = _IN_USE[resource.type]
         message = wording.format(name=resource.id.name, id=resource.id, first=found[0], all=", ".join(found))
-        of_network = resource.type in (network.SUBNET, network.SECURITY_GROUP)
+        of_network = resource.type.startswith("microsoft.network/")
         yield (errors.Invalid if of_network else errors.Conflict)(code, message, target=str(resource.id))
 
 

@@ -80,7 +80,8 @@ class Cloud:
         """Begin to delete: everything below and managed goes too. Raises the first problem."""
         root = self.snapshot.need(rid(path))
         going = {r.key for r in self.snapshot if r.id.within(root.id)}
-        going |= {r.key for r in self.snapshot if r.managed_by in going}
+        while more := {r.key for r in self.snapshot if r.managed_by in going or r.parent in going} - going:
+            going |= more
         marked = [dataclasses.replace(self.snapshot.need(key), state=ProvisioningState.DELETING) for key in sorted(going)]
         after = self.snapshot.changed(marked)
         for one in marked:

@@ -55,15 +55,23 @@ def test_a_child_that_changes_changes_the_etag_of_the_document_that_shows_it(wor
 
 def test_companions_come_and_go_with_their_owner(world: World) -> None:
     assert world.cluster().status is Status.SUCCEEDED
-    made = [r for r in world.engine.snapshot() if r.managed_by == world.id(COMPUTE).key]
-    assert {r.type for r in made} == {compute.MANAGED_CLUSTER, "microsoft.resources/resourcegroups"}
-    before = {r.key: r.etag for r in made}
+    (cluster,) = (r for r in world.engine.snapshot() if r.managed_by == world.id(COMPUTE).key)
+
+    def made() -> dict[str, Resource]:
+        snapshot = world.engine.snapshot()
+        return {r.key: r for r in snapshot if r.managed_by == cluster.key or r.id.within(cluster.id)}
+
+    before = made()
+    assert {r.type for r in before.values()} == {
+        compute.MANAGED_CLUSTER,
+        compute.AGENT_POOL,
+        "microsoft.resources/resourcegroups",
+    }
     world.put(COMPUTE, clouds.aks(VNET, agentCount=4))
-    after = {r.key: r.etag for r in world.engine.snapshot() if r.managed_by == world.id(COMPUTE).key}
-    changed = {key for key in after if after[key] != before.get(key)}
-    assert [world.engine.snapshot().need(key).type for key in changed] == [compute.MANAGED_CLUSTER]
+    changed = [r for key, r in made().items() if r.etag != before[key].etag]
+    assert [r.type for r in changed] == [compute.AGENT_POOL]
     world.delete(COMPUTE)
-    assert [r for r in world.engine.snapshot() if r.managed_by == world.id(COMPUTE).key] == []
+    assert made() == {}
     world.consistent()
 
 

@@ -13,7 +13,7 @@ from tests.clouds import Cloud, aks, network, rid, seed_cloud, service, subnet, 
 
 from ringfence.desired import alloc
 from ringfence.model import errors
-from ringfence.policy import places
+from ringfence.policy import companions, places
 
 VNET = vnet_path("mynetwork")
 COMPUTE = f"{ws_path()}/computes/myaks"
@@ -45,7 +45,9 @@ def test_a_small_subnet_fills_up() -> None:
 def test_a_cluster_holds_a_node_address_and_thirty_for_pods_on_each_node() -> None:
     cloud = seed_cloud()
     cloud.put(COMPUTE, aks(VNET))
-    mine = held(cloud, COMPUTE)
+    cluster = companions.cluster_id(cloud.snapshot.need(rid(COMPUTE)))
+    owners = (cluster, cluster.child("agentPools", "agentpool"))
+    mine = held(cloud, COMPUTE) | {a.purpose: a.value for id in owners for a in cloud.snapshot.allocated(id)}
     of_subnet = [v for v in cloud.snapshot.taken(places.address_scope(rid(VNET)))]
     assert len(of_subnet) == 93
     assert (mine["node0"], mine["node1"], mine["node2"]) == ("10.1.0.4", "10.1.0.35", "10.1.0.66")

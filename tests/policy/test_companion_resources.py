@@ -9,7 +9,7 @@ from tests import clouds
 from tests.clouds import aks, rid, vnet_path, ws_path
 
 from ringfence.model import compute, storage
-from ringfence.policy import companions, principals
+from ringfence.policy import clusters, companions, names
 
 COMPUTE = f"{ws_path()}/computes/myaks"
 
@@ -21,12 +21,22 @@ def test_a_compute_brings_a_cluster_and_its_node_group() -> None:
     cluster = cloud.snapshot.need(companions.cluster_id(owner))
     assert isinstance(cluster.properties, compute.ManagedCluster)
     assert cluster.managed_by == owner.key and cluster.id.group == "mlgroup" and cluster.region == "eastus2"
-    assert cluster.properties.node_resource_group == f"MC_mlgroup_{cluster.id.name}_eastus2"
+    node_group = cloud.snapshot.need(companions.node_group(cluster))
+    assert node_group.id.name == f"MC_mlgroup_{cluster.id.name}_eastus2" and node_group.managed_by == cluster.key
     assert cluster.properties.service_principal_profile.client_id == "msi"
-    assert cluster.identity == {"type": "SystemAssigned"} and principals.of(cluster) is not None
-    assert (cluster.properties.pool.count, cluster.properties.pool.vm_size) == (4, "Standard_D3_v2")
-    assert cluster.properties.pool.vnet_subnet_id == str(rid(vnet_path("mynetwork") + "/subnets/default"))
-    assert cluster.properties.fqdn.endswith(".hcp.eastus2.azmk8s.io")
+    (pool,) = clusters.pools_of(cloud.snapshot, cluster)
+    assert (clusters.pool(pool).count, clusters.pool(pool).vm_size) == (4, "Standard_D3_v2")
+    assert clusters.subnet_of(cloud.snapshot, pool) == rid(vnet_path("mynetwork") + "/subnets/default")
+    assert names.fqdn(cluster).endswith(".hcp.eastus2.azmk8s.io")
+
+
+def test_a_cluster_without_a_subnet_has_a_network_of_its_own() -> None:
+    cloud = clouds.seed_cloud()
+    cloud.put(COMPUTE, aks())
+    cluster = cloud.snapshot.need(companions.cluster_id(cloud.snapshot.need(rid(COMPUTE))))
+    subnet = clusters.nodes_subnet(cloud.snapshot, cluster)
+    assert subnet.group == companions.node_group(cluster).name and cloud.snapshot.need(subnet.parent).managed_by == cluster.key
+    assert clusters.is_own(cluster, subnet) and not clusters.is_own(cluster, rid(vnet_path("mynetwork") + "/subnets/default"))
 
 
 def test_companions_keep_their_names_and_follow_their_resource() -> None:
@@ -38,7 +48,7 @@ def test_companions_keep_their_names_and_follow_their_resource() -> None:
     assert {r.id for r in companions.companions(cloud.snapshot, later)} == before
     cloud.put(COMPUTE, aks(agentCount=5))
     cluster = cloud.snapshot.need(companions.cluster_id(owner))
-    assert isinstance(cluster.properties, compute.ManagedCluster) and cluster.properties.pool.count == 5
+    assert clusters.node_count(cloud.snapshot, cluster) == 5
     again = clouds.seed_cloud().snapshot
     assert not {r.id for r in companions.companions(again, later)} & before
 

@@ -40,6 +40,7 @@ def test_every_link_can_be_followed_backwards() -> None:
             "properties.properties.aksNetworkingConfiguration.subnetId",
         ): JOIN_SUBNET,
         ("computes", "properties.properties.loadBalancerSubnet"): JOIN_SUBNET,
+        ("agentPools", "properties.vnetSubnetID"): JOIN_SUBNET,
         ("services", "computeName"): "",
         ("services", "environmentImageRequest.modelIds"): "",
         ("versions", "url"): "",

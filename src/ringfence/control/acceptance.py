@@ -207,7 +207,12 @@ def _companions(before: Snapshot, after: Snapshot, written: Iterable[Resource], 
     """What has to stand beside, where it does not yet."""
     made: list[Resource] = []
     for resource in written:
-        for draft in (*companions(after, resource), *accompanied(after, resource)):
+        for draft in companions(after, resource):
+            old = before.get(draft.id)
+            if old is None or not _same(old, draft):
+                check_idle(old)
+                made.append(_stored(old, draft, moment))
+        for draft in accompanied(after, resource):
             old = before.get(draft.id)
             if old is None or not _same(old, draft):
                 made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=draft.managed_by or resource.key))

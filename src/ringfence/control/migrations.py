@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from ringfence.control import ownership
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -78,7 +80,7 @@ _DIRECTORY = (
 MIGRATIONS = tuple(
     Migration(number, carry_out)
     for number, carry_out in enumerate(
-        (_keep_a_directory,),
+        (_keep_a_directory, ownership.move),
         start=1,
     )
 )

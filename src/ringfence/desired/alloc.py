@@ -14,10 +14,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from ringfence.model import balancing, compute, containers, errors, ml, network, peering, serving
 from ringfence.model import private_link as private_link_nouns
-from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Allocation, Resource, Snapshot
 from ringfence.policy import balancing as spreading
-from ringfence.policy import companions, container_groups, peerings, places, private_link, tags
+from ringfence.policy import clusters, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
 SURGE = 1
@@ -187,32 +186,49 @@ def _of_subnet(desk: _Desk, subnet: Resource) -> None:
             _of_location(desk, location)
 
 
-def _of_compute(desk: _Desk, owner: Resource) -> None:
-    assert isinstance(owner.properties, ml.Compute)
-    asked = owner.properties.properties
-    subnet = desk.snapshot.need(companions.subnet_of(owner))
-    _room(desk, subnet, asked.agent_count)
+def _of_cluster(desk: _Desk, cluster: Resource) -> None:
+    """The public address of the API server."""
+    block = tags.api_server_block(cluster.region)
+    if not desk.give(places.API_SERVER, f"api-server/{block}", usable(block)):
+        raise errors.Conflict("ClusterCountLimitReached", f"Every address for API servers of {cluster.region} is in use.")
+
+
+def _of_pool(desk: _Desk, pool: Resource) -> None:
+    """Addresses of the nodes and of the pods that may run on them; the cluster's resolver lives in one of these."""
+    asked = clusters.pool(pool)
+    subnet = desk.snapshot.need(clusters.subnet_of(desk.snapshot, pool))
+    _room(desk, subnet, asked)
     scope, candidates = places.address_scope(subnet.id.parent), usable(_prefix(subnet))
-    pods = [a.value for a in desk.snapshot.allocated(owner.id) if "-pod" in a.purpose]
-    for index in range(asked.agent_count):
-        wanted = [places.node(index), *(places.reserved(index, pod) for pod in range(compute.MAX_PODS))]
+    for index in range(asked.count):
+        wanted = [places.node(index), *(places.reserved(index, pod) for pod in range(asked.max_pods))]
         if not all([desk.give(purpose, scope, candidates) for purpose in wanted]):
             raise _full(subnet)
-    pods += [a.value for a in desk.made if "-pod" in a.purpose]
-    for purpose in (places.ROUTER_POD, places.RESOLVER_POD):
-        desk.give(purpose, places.pod_scope(owner.key), pods)
-    _frontend(desk, owner, asked)
-    block = tags.api_server_block(companions.region(owner))
-    if not desk.give(places.API_SERVER, f"api-server/{block}", usable(block)):
-        message = f"Every address for API servers of {companions.region(owner)} is in use."
-        raise errors.Conflict("ClusterCountLimitReached", message)
-    _cluster_ip(desk, owner.key, asked)
+    cluster = desk.snapshot.need(pool.id.parent)
+    pods = [a.value for a in (*desk.snapshot.allocated(pool.id), *desk.made) if "-pod" in a.purpose]
+    desk.owner = cluster.key
+    desk.give(places.RESOLVER_POD, places.pod_scope(cluster.key), pods)
 
 
-def _room(desk: _Desk, subnet: Resource, nodes: int) -> None:
-    """RULES.md section 4.2: a cluster needs (nodes + surge) x (1 + maxPods) addresses; it holds those of its nodes."""
-    had = sum(1 for index in range(nodes) if desk.has(places.node(index)))
-    missing = (nodes - had + SURGE) * (1 + compute.MAX_PODS) if had < nodes else 0
+def _of_compute(desk: _Desk, owner: Resource) -> None:
+    """The inference router in the pods of its cluster, its frontend, and its address in the service range."""
+    cluster = clusters.cluster_of(desk.snapshot, owner)
+    if cluster is None:
+        return
+    desk.give(places.ROUTER_POD, places.pod_scope(cluster.key), pods_of(desk.snapshot, cluster))
+    _frontend(desk, owner, cluster)
+    _cluster_ip(desk, cluster)
+
+
+def pods_of(snapshot: Snapshot, cluster: Resource) -> list[str]:
+    """The addresses that a cluster's nodes hold for pods, the lowest first."""
+    found = [a.value for pool in clusters.pools_of(snapshot, cluster) for a in _reserved(snapshot, pool)]
+    return sorted(found, key=IPv4Address)
+
+
+def _room(desk: _Desk, subnet: Resource, asked: compute.AgentPool) -> None:
+    """RULES.md section 4.2: a pool needs (nodes + surge) x (1 + maxPods) addresses; it holds those of its nodes."""
+    had = sum(1 for index in range(asked.count) if desk.has(places.node(index)))
+    missing = (asked.count - had + SURGE) * (1 + asked.max_pods) if had < asked.count else 0
     here = free(desk.snapshot, subnet)
     if missing <= here:
         return
@@ -220,50 +236,54 @@ def _room(desk: _Desk, subnet: Resource, nodes: int) -> None:
         raise _full(subnet)
     message = (
         f"Pre-allocated IPs {missing} exceeds IPs available {here} in Subnet Cidr {_prefix(subnet)}, "
-        f"Subnet Name {subnet.id.name}: {nodes} nodes and {SURGE} for upgrades, each with an address of its own "
-        f"and {compute.MAX_PODS} for its pods. "
+        f"Subnet Name {subnet.id.name}: {asked.count} nodes and {SURGE} for upgrades, each with an address of its own "
+        f"and {asked.max_pods} for its pods. "
         "Use a larger subnet or fewer nodes."
     )
-    raise errors.Invalid("InsufficientSubnetSize", message, target="properties.properties.aksNetworkingConfiguration.subnetId")
+    raise errors.Invalid("InsufficientSubnetSize", message, target="properties.vnetSubnetID")
 
 
-def _frontend(desk: _Desk, owner: Resource, asked: ml.Aks) -> None:
-    if not asked.internal:
+def _frontend(desk: _Desk, owner: Resource, cluster: Resource) -> None:
+    if not clusters.aks(owner).internal:
         _public(desk, places.PUBLIC_FRONTEND)
         return
-    subnet = desk.snapshot.need(companions.balancer_subnet_of(owner))
+    subnet = desk.snapshot.need(clusters.balancer_subnet(desk.snapshot, owner, cluster))
     if not desk.give(places.internal_frontend(subnet.id), places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
         raise _full(subnet)
 
 
-def _cluster_ip(desk: _Desk, cluster: str, asked: ml.Aks) -> None:
+def _cluster_ip(desk: _Desk, cluster: Resource) -> None:
     """An address of the service range: not its first (the API server's), nor the resolver's."""
-    hosts = IPv4Network(asked.service_cidr)
-    kept = {str(hosts[1]), asked.dns_service_ip}
+    properties = clusters.of(cluster)
+    hosts = IPv4Network(properties.service_cidr)
+    kept = {str(hosts[1]), properties.dns_service_ip}
     candidates = (text for text in usable(hosts) if text not in kept)
-    if not desk.give(places.CLUSTER_IP, places.service_scope(cluster), candidates):
+    if not desk.give(places.CLUSTER_IP, places.service_scope(cluster.key), candidates):
         raise errors.Invalid("ServiceCidrIsFull", f"Every address of the service range {hosts} is in use.", target="computeName")
 
 
 def _of_service(desk: _Desk, service: Resource) -> None:
     assert isinstance(service.properties, serving.Service)
     where = places.compute_of(service)
-    cluster = desk.snapshot.need(where) if where is not None else None
-    if cluster is None or not isinstance(cluster.properties, ml.Compute):
+    user = desk.snapshot.get(where) if where is not None else None
+    cluster = clusters.cluster_of(desk.snapshot, user) if user is not None else None
+    if user is None or cluster is None:
         return
-    pods = sorted(_reserved(desk.snapshot, cluster.id), key=IPv4Address)
+    pods = pods_of(desk.snapshot, cluster)
     for number in range(service.properties.replicas):
         if not desk.give(places.replica(number), places.pod_scope(cluster.key), pods):
             message = (
                 "Couldn't Schedule because the kubernetes cluster didn't have available resources: "
-                f"{len(pods)} pods fit on the nodes of {cluster.id.name}. Use fewer replicas, or more nodes."
+                f"{len(pods)} pods fit on the nodes of {user.id.name}. Use fewer replicas, or more nodes."
             )
             raise errors.Invalid("KubernetesDeploymentFailed", message, target="numReplicas")
-    _cluster_ip(desk, cluster.key, cluster.properties.properties)
+    _cluster_ip(desk, cluster)
 
 
-def _reserved(snapshot: Snapshot, cluster: ResourceId) -> list[str]:
-    return [a.value for a in snapshot.allocated(cluster) if a.purpose.startswith("node") and "-pod" in a.purpose]
+def _reserved(snapshot: Snapshot, pool: Resource) -> list[Allocation]:
+    """Of the nodes that the pool has now: a smaller pool keeps the addresses of those it had."""
+    nodes = {f"node{index}-pod" for index in range(clusters.pool(pool).count)}
+    return [a for a in snapshot.allocated(pool.id) if a.purpose.rstrip("0123456789") in nodes]
 
 
 def _of_balancer(desk: _Desk, resource: Resource) -> None:
@@ -284,6 +304,8 @@ _PLANNERS: dict[str, Callable[[_Desk, Resource], None]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
     network.LOCATION: _of_location,
+    compute.MANAGED_CLUSTER: _of_cluster,
+    compute.AGENT_POOL: _of_pool,
     balancing.PUBLIC_ADDRESS: lambda desk, _: _public(desk, spreading.ADDRESS),
     balancing.BALANCER: _of_balancer,
     containers.CONTAINER_GROUP: _of_container_group,

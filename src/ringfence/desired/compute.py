@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from ringfence.desired import keys
 from ringfence.desired.network import owners
 from ringfence.desired.state import Balancer, ServiceAddress, ServiceMap, Target
-from ringfence.model import ml, serving
+from ringfence.model import serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, endpoints, names, places
+from ringfence.policy import clusters, endpoints, names, places
 from ringfence.policy.places import Place
 
 
@@ -34,21 +34,22 @@ def service_maps(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Serv
         )
 
 
-def _services(snapshot: Snapshot, owner: Resource) -> tuple[str, tuple[ServiceAddress, ...]]:
+def _services(snapshot: Snapshot, cluster: Resource) -> tuple[str, tuple[ServiceAddress, ...]]:
     """The range and its addresses. A scoring service's own address leads to the router, where keys are checked."""
-    assert isinstance(owner.properties, ml.Compute)
-    asked = owner.properties.properties
+    properties = clusters.of(cluster)
     found = []
-    api_server = snapshot.value(owner.key, places.API_SERVER)
-    resolver, router = (snapshot.value(owner.key, purpose) for purpose in (places.RESOLVER_POD, places.ROUTER_POD))
+    api_server = snapshot.value(cluster.key, places.API_SERVER)
+    resolver = snapshot.value(cluster.key, places.RESOLVER_POD)
     if api_server is not None:
-        found.append(_service(names.kubernetes_address(asked), "tcp", 443, api_server))
+        found.append(_service(names.kubernetes_address(cluster), "tcp", 443, api_server))
     if resolver is not None:
-        found += [_service(asked.dns_service_ip, protocol, 53, resolver) for protocol in ("tcp", "udp")]
-    if router is not None:
-        addresses = [snapshot.value(key, places.CLUSTER_IP) for key in (owner.key, *_service_keys(snapshot, owner))]
-        found += [_service(address, "tcp", endpoints.port(owner), router) for address in addresses if address is not None]
-    return asked.service_cidr, tuple(sorted(found, key=lambda s: (s.address, s.protocol, s.port)))
+        found += [_service(properties.dns_service_ip, protocol, 53, resolver) for protocol in ("tcp", "udp")]
+    user = clusters.compute_of(snapshot, cluster)
+    router = snapshot.value(user.key, places.ROUTER_POD) if user is not None else None
+    if user is not None and router is not None:
+        addresses = [snapshot.value(key, places.CLUSTER_IP) for key in (user.key, *_service_keys(snapshot, user))]
+        found += [_service(address, "tcp", endpoints.port(user), router) for address in addresses if address is not None]
+    return properties.service_cidr, tuple(sorted(found, key=lambda s: (s.address, s.protocol, s.port)))
 
 
 def _service(address: str, protocol: str, port: int, target: str) -> ServiceAddress:
@@ -60,12 +61,12 @@ def _service_keys(snapshot: Snapshot, owner: Resource) -> list[str]:
 
 
 def balancers(snapshot: Snapshot) -> Iterator[Balancer]:
-    """One frontend for each cluster, before its inference router."""
+    """One frontend for each compute, before its inference router."""
     for frontend in places.frontends(snapshot):
-        cluster = snapshot.need(frontend.cluster)
-        concerned = {cluster.key, companions.cluster_id(cluster).key, *_service_keys(snapshot, cluster)}
+        user = snapshot.need(frontend.owner)
+        concerned = {user.key, *_service_keys(snapshot, user)}
         yield Balancer(
-            key=keys.balancer(cluster.key, public=frontend.public, port=frontend.port),
+            key=keys.balancer(user.key, public=frontend.public, port=frontend.port),
             owners=tuple(sorted(concerned)),
             network=keys.network(frontend.vnet.key),
             address=frontend.address,

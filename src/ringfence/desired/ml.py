@@ -17,7 +17,7 @@ from ringfence.desired import keys
 from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Tls, Workload
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, endpoints, environments, places, sizes, tokens
+from ringfence.policy import clusters, endpoints, environments, places, sizes, tokens
 from ringfence.policy.places import Kind, Place
 
 APP_ROOT = "/var/azureml-app"
@@ -117,9 +117,8 @@ def _model_files(snapshot: Snapshot, version: Resource) -> list[File]:
 def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
     env, files = environment(one.properties).key, bundle(snapshot, one.resource).key
     needs = one.properties.container_resource_requirements
-    cluster = snapshot.need(one.replicas[0].cluster or "").properties
-    assert isinstance(cluster, ml.Compute)
-    node = sizes.size(cluster.properties.agent_vm_size)
+    cluster = snapshot.need(one.replicas[0].cluster or "")
+    cores = max((size.cores for size in map(sizes.of_pool, clusters.pools_of(snapshot, cluster)) if size is not None), default=0)
     for place in one.replicas:
         yield Workload(
             key=keys.pod(one.resource.key, place.number),
@@ -130,10 +129,10 @@ def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
             bundle=files,
             variables=_variables(snapshot, one),
             # Without a limit of its own a pod is bounded by its node's cores, and by the memory it asked for.
-            cpu=needs.cpu_limit or float(node.cores if node is not None else needs.cpu),
+            cpu=needs.cpu_limit or float(cores or needs.cpu),
             memory_mb=int((needs.memory_in_gb_limit or needs.memory_in_gb) * 1024),
             port=places.SCORING_PORT,
-            nameserver=cluster.properties.dns_service_ip,
+            nameserver=clusters.of(cluster).dns_service_ip,
             nonce=one.properties.nonce,
         )
 
@@ -165,14 +164,14 @@ def _model_dir(versions: list[Resource]) -> str:
 
 
 def _router(snapshot: Snapshot, place: Place, served: list[_Served]) -> Router:
-    cluster = snapshot.need(place.owner)
-    concerned = {cluster.key, companions.cluster_id(cluster).key, *(one.resource.key for one in served)}
+    user = snapshot.need(place.owner)
+    concerned = {user.key, *(one.resource.key for one in served)}
     return Router(
-        key=keys.router(cluster.key),
+        key=keys.router(user.key),
         owners=tuple(sorted(concerned)),
         endpoint=keys.endpoint(place),
-        port=endpoints.port(cluster),
-        tls=_tls(cluster),
+        port=endpoints.port(user),
+        tls=_tls(user),
         routes=tuple(_route(one) for one in sorted(served, key=lambda one: one.resource.key)),
     )
 

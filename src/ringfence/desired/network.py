@@ -13,7 +13,7 @@ from ringfence.desired import balancing, keys, paths
 from ringfence.desired.state import INTERNET, Binding, Endpoint, Filter, Network, Rule, RuleSet
 from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, groups, places, rules, tags
+from ringfence.policy import clusters, groups, places, rules, tags
 from ringfence.policy.groups import Group
 from ringfence.policy.places import Kind, Place
 
@@ -55,11 +55,12 @@ def endpoints(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Endpoin
 
 
 def owners(snapshot: Snapshot, place: Place) -> tuple[str, ...]:
-    """Whose operations wait for what stands at a place: its owner's, its cluster's, and the managed cluster's."""
+    """Whose operations wait for what stands at a place: its owner's, its cluster's, and those of the compute that uses it."""
     found = {place.owner}
     cluster = snapshot.get(place.cluster) if place.cluster else None
     if cluster is not None and place.kind in _IN_CLUSTER:
-        found |= {cluster.key, companions.cluster_id(cluster).key}
+        user = clusters.compute_of(snapshot, cluster)
+        found |= {cluster.key} if user is None else {cluster.key, user.key}
     return tuple(sorted(found))
 
 

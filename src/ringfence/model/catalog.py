@@ -47,6 +47,7 @@ PROPERTIES: Mapping[str, type[Properties]] = {
     private_dns.LINK: private_dns.VirtualNetworkLink,
     **dict.fromkeys(private_dns.RECORDS.values(), private_dns.RecordSet),
     compute.MANAGED_CLUSTER: compute.ManagedCluster,
+    compute.AGENT_POOL: compute.AgentPool,
     storage.STORAGE_ACCOUNT: storage.StorageAccount,
     access.VAULT: access.Vault,
     authorization.ROLE_ASSIGNMENT: authorization.RoleAssignment,

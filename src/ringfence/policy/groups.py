@@ -1,7 +1,7 @@
 """Which rules hold at a place: the group on its subnet and the one on its interface.
 
 Proof (`reach`) and enforcement (`desired.network`) both ask here. What the rules say is in `rules`;
-those that AKS keeps for its own interfaces are in `clusters`.
+those that AKS keeps for its own interfaces are in `node_rules`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from ringfence.model import network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import balancing, clusters, companions, endpoints, peerings, places, rules
+from ringfence.policy import balancing, clusters, companions, endpoints, node_rules, peerings, places, rules
 from ringfence.policy.places import Kind, Place
 
 Space = tuple[IPv4Network, ...]
@@ -71,10 +71,12 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
     id = companions.managed_rules_id(cluster).key
     if place.kind is Kind.REPLICA:
         own = [p.address for p in inside if p.cluster == cluster.key and p.kind in (Kind.NODE, Kind.ROUTER)]
-        return Group(f"{id}-replicas", clusters.of_replicas(own, space), (cluster.key,))
-    frontend = places.frontend_address(snapshot, cluster)
-    public = frontend if frontend == snapshot.value(cluster.id, places.PUBLIC_FRONTEND) else None
-    return Group(id, clusters.of_nodes(public, endpoints.port(cluster), space), (cluster.key,))
+        return Group(f"{id}-replicas", node_rules.of_replicas(own, space), (cluster.key,))
+    user = clusters.compute_of(snapshot, cluster)
+    if user is None:
+        return Group(id, node_rules.of_nodes(None, endpoints.HTTP_PORT, space), (cluster.key,))
+    public = None if clusters.aks(user).internal else places.frontend_address(snapshot, user)
+    return Group(id, node_rules.of_nodes(public, endpoints.port(user), space), (cluster.key, user.key))
 
 
 def _closed(snapshot: Snapshot, nic: Resource, place: Place, space: Space) -> Group | None:

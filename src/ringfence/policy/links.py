@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ringfence.model import balancing, containers, ml, network, peering, private_dns, private_link, serving
+from ringfence.model import balancing, compute, containers, ml, network, peering, private_dns, private_link, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, firewalls, places, principals
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
+_ADMINISTER = "Microsoft.ContainerService/managedClusters/listClusterAdminCredential/action"
 _JOIN_ADDRESS = "Microsoft.Network/publicIPAddresses/join/action"
 _JOIN_POOL = "Microsoft.Network/loadBalancers/backendAddressPools/join/action"
 _JOIN_NETWORK = "Microsoft.Network/virtualNetworks/join/action"
@@ -84,6 +85,13 @@ def _of_interface(resource: Resource) -> Iterator[Link]:
         yield Link(group.target, "properties.networkSecurityGroup.id", _JOIN_GROUP)
 
 
+def _of_pool(resource: Resource) -> Iterator[Link]:
+    assert isinstance(resource.properties, compute.AgentPool)
+    subnet = resource.properties.subnet
+    if subnet is not None:
+        yield Link(subnet, "properties.vnetSubnetID", _JOIN_SUBNET)
+
+
 def _of_balancer(resource: Resource) -> Iterator[Link]:
     assert isinstance(resource.properties, balancing.LoadBalancer)
     for number, front in enumerate(resource.properties.frontend_ip_configurations):
@@ -95,11 +103,19 @@ def _of_balancer(resource: Resource) -> Iterator[Link]:
 
 
 def _of_compute(resource: Resource) -> Iterator[Link]:
+    """Where its cluster is attached, the balancer's subnet is found through the cluster, which is not known here."""
     assert isinstance(resource.properties, ml.Compute)
     asked = resource.properties.properties
-    yield Link(companions.subnet_of(resource), "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET)
-    if asked.internal:
-        yield Link(companions.balancer_subnet_of(resource), "properties.properties.loadBalancerSubnet", _JOIN_SUBNET)
+    if resource.properties.resource_id is not None:
+        yield Link(companions.cluster_id(resource), "properties.resourceId", _ADMINISTER)
+        return
+    subnet = asked.networking.subnet
+    if subnet is None:
+        return
+    yield Link(subnet, "properties.properties.aksNetworkingConfiguration.subnetId", _JOIN_SUBNET)
+    if asked.internal and asked.load_balancer_subnet:
+        other = subnet.parent.child("subnets", asked.load_balancer_subnet)
+        yield Link(other, "properties.properties.loadBalancerSubnet", _JOIN_SUBNET)
 
 
 def _of_service(resource: Resource) -> Iterator[Link]:
@@ -176,6 +192,7 @@ def _through_subnets(resource: Resource) -> Iterator[Link]:
 _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
     network.SUBNET: _of_subnet,
     network.INTERFACE: _of_interface,
+    compute.AGENT_POOL: _of_pool,
     balancing.BALANCER: _of_balancer,
     peering.PEERING: _of_peering,
     private_link.PRIVATE_ENDPOINT: _of_endpoint,
@@ -190,12 +207,14 @@ _LINKS: dict[str, Callable[[Resource], Iterator[Link]]] = {
 }
 #: Target type -> the types that may refer to it.
 _USERS: dict[str, tuple[str, ...]] = {
+    compute.MANAGED_CLUSTER: (ml.COMPUTE,),
     balancing.PUBLIC_ADDRESS: (network.INTERFACE, balancing.BALANCER),
     balancing.BALANCER: (network.INTERFACE,),
     network.SUBNET: (
         network.INTERFACE,
         balancing.BALANCER,
         private_link.PRIVATE_ENDPOINT,
+        compute.AGENT_POOL,
         ml.COMPUTE,
         containers.CONTAINER_GROUP,
         containers.NETWORK_PROFILE,

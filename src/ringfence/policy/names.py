@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 
 from ringfence.model import access, compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import container_groups, endpoints, places, tags
+from ringfence.policy import clusters, container_groups, endpoints, places, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -59,10 +59,11 @@ def storage_of(snapshot: Snapshot, workspace: Resource) -> Resource | None:
     return next(made, None)
 
 
-def cluster_of(snapshot: Snapshot, compute_: Resource) -> Resource | None:
-    """The managed cluster behind a compute."""
-    made = (r for r in snapshot.of_type(compute.MANAGED_CLUSTER) if r.managed_by == compute_.key)
-    return next(made, None)
+def fqdn(cluster: Resource) -> str:
+    """The public name of a cluster's API server: `<prefix>-<digits>.hcp.<region>.azmk8s.io`."""
+    properties = clusters.of(cluster)
+    prefix = properties.dns_prefix or properties.fqdn_subdomain or cluster.id.name[:40].rstrip("-").lower()
+    return f"{prefix.lower()}-{cluster.guid('fqdn')[:8]}.hcp.{cluster.region}.azmk8s.io"
 
 
 def hosts(snapshot: Snapshot) -> dict[str, str]:
@@ -76,11 +77,10 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         found[blob_host(account.id.name)] = tags.host("Storage", account.region)
     for vault in places.alive(snapshot, access.VAULT):
         found[vault_host(vault.id.name)] = tags.host("AzureKeyVault", vault.region)
-    for owner in places.alive(snapshot, ml.COMPUTE):
-        cluster, address = cluster_of(snapshot, owner), snapshot.value(owner.key, places.API_SERVER)
-        if cluster is not None and address is not None:
-            assert isinstance(cluster.properties, compute.ManagedCluster)
-            found[cluster.properties.fqdn.lower()] = address
+    for cluster in places.alive(snapshot, compute.MANAGED_CLUSTER):
+        address = snapshot.value(cluster.key, places.API_SERVER)
+        if address is not None:
+            found[fqdn(cluster)] = address
     return found | container_groups.hosts(snapshot)
 
 
@@ -94,25 +94,26 @@ def scoring(snapshot: Snapshot) -> dict[str, str]:
     return found
 
 
-def inside_cluster(snapshot: Snapshot, owner: Resource) -> dict[str, str]:
+def inside_cluster(snapshot: Snapshot, cluster: Resource) -> dict[str, str]:
     """The names that only a cluster's own resolver knows -> addresses of its service range."""
-    assert isinstance(owner.properties, ml.Compute)
-    asked = owner.properties.properties
     found = {
-        f"kubernetes.default.svc.{CLUSTER_DOMAIN}": kubernetes_address(asked),
-        f"kube-dns.kube-system.svc.{CLUSTER_DOMAIN}": asked.dns_service_ip,
+        f"kubernetes.default.svc.{CLUSTER_DOMAIN}": kubernetes_address(cluster),
+        f"kube-dns.kube-system.svc.{CLUSTER_DOMAIN}": clusters.of(cluster).dns_service_ip,
     }
-    router = snapshot.value(owner.key, places.CLUSTER_IP)
+    user = clusters.compute_of(snapshot, cluster)
+    if user is None:
+        return found
+    router = snapshot.value(user.key, places.CLUSTER_IP)
     if router is not None:
         found[f"azureml-fe.default.svc.{CLUSTER_DOMAIN}"] = router
-    workspace = owner.id.parent.name.lower()
+    workspace = user.id.parent.name.lower()
     for service in places.alive(snapshot, serving.SERVICE):
         address = snapshot.value(service.key, places.CLUSTER_IP)
-        if address is not None and places.compute_of(service) == owner.id:
+        if address is not None and places.compute_of(service) == user.id:
             found[f"{service.id.name.lower()}.azureml-{workspace}.svc.{CLUSTER_DOMAIN}"] = address
     return found
 
 
-def kubernetes_address(asked: ml.Aks) -> str:
+def kubernetes_address(cluster: Resource) -> str:
     """Where pods find the API server: the first address of the service range."""
-    return str(IPv4Network(asked.service_cidr)[1])
+    return str(IPv4Network(clusters.of(cluster).service_cidr)[1])

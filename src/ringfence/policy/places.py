@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from ringfence.model import ml, network, serving
+from ringfence.model import compute, ml, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions, container_groups, endpoints
+from ringfence.policy import clusters, container_groups, endpoints
 
 ADDRESS = "address"
 INDEX = "index"
@@ -65,12 +65,12 @@ def address_scope(vnet: ResourceId) -> str:
     return f"address/{vnet.key}"
 
 
-def pod_scope(compute_key: str) -> str:
-    return f"pods/{compute_key}"
+def pod_scope(cluster_key: str) -> str:
+    return f"pods/{cluster_key}"
 
 
-def service_scope(compute_key: str) -> str:
-    return f"service-range/{compute_key}"
+def service_scope(cluster_key: str) -> str:
+    return f"service-range/{cluster_key}"
 
 
 class Kind(Enum):
@@ -87,7 +87,11 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """One address of a subnet. owner, cluster: resource keys; the cluster is a compute. number: of a node or replica."""
+    """One address of a subnet. owner, cluster: resource keys.
+
+    A node's owner is its pool, a router's the compute, a replica's the service; the cluster is the managed one of
+    all of them. number: of a node in its pool, of a replica in its service.
+    """
 
     kind: Kind
     owner: str
@@ -103,8 +107,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontend:
-    """A load balancer's address and port. subnet: of the cluster's nodes. targets: addresses, on the same port."""
+    """A load balancer's address and port. owner: the compute's key; cluster: the managed cluster's.
 
+    subnet: of the cluster's nodes. targets: addresses, on the same port.
+    """
+
+    owner: str
     cluster: str
     address: str
     port: int
@@ -131,16 +139,19 @@ def places(snapshot: Snapshot) -> tuple[Place, ...]:
 
 
 def frontends(snapshot: Snapshot) -> tuple[Frontend, ...]:
-    """The one frontend of each cluster: public or internal, as its compute says."""
+    """The one frontend of each compute on its cluster: public or internal, as the compute says."""
     found = []
     for owner in alive(snapshot, ml.COMPUTE):
-        address, target = frontend_address(snapshot, owner), snapshot.value(owner.key, ROUTER_POD)
-        subnet = companions.subnet_of(owner)
-        if address is not None and target is not None and _stands(snapshot, subnet):
-            public = not _aks(owner).internal
+        cluster, target = clusters.cluster_of(snapshot, owner), snapshot.value(owner.key, ROUTER_POD)
+        if cluster is None or target is None or cluster.state is ProvisioningState.DELETING:
+            continue
+        address, subnet = frontend_address(snapshot, owner), clusters.nodes_subnet(snapshot, cluster)
+        if address is not None and _stands(snapshot, subnet):
+            public = not clusters.aks(owner).internal
             found.append(
                 Frontend(
-                    cluster=owner.key,
+                    owner=owner.key,
+                    cluster=cluster.key,
                     address=address,
                     port=endpoints.port(owner),
                     public=public,
@@ -151,15 +162,18 @@ def frontends(snapshot: Snapshot) -> tuple[Frontend, ...]:
     return tuple(found)
 
 
-def frontend_address(snapshot: Snapshot, compute: Resource) -> str | None:
-    """The scoring address of a cluster, shared by all its services."""
-    if _aks(compute).internal:
-        return snapshot.value(compute.key, internal_frontend(companions.balancer_subnet_of(compute)))
-    return snapshot.value(compute.key, PUBLIC_FRONTEND)
+def frontend_address(snapshot: Snapshot, owner: Resource) -> str | None:
+    """The scoring address of a compute, shared by all its services; None while it has none."""
+    if not clusters.aks(owner).internal:
+        return snapshot.value(owner.key, PUBLIC_FRONTEND)
+    cluster = clusters.cluster_of(snapshot, owner)
+    if cluster is None:
+        return None
+    return snapshot.value(owner.key, internal_frontend(clusters.balancer_subnet(snapshot, owner, cluster)))
 
 
 def compute_of(service: Resource) -> ResourceId | None:
-    """The cluster a service runs on: a compute of its own workspace."""
+    """The compute a service runs on, one of its own workspace."""
     assert isinstance(service.properties, serving.Service)
     name = service.properties.compute_name
     return service.id.parent.child("computes", name) if name else None
@@ -174,11 +188,6 @@ def model_id(workspace: ResourceId, reference: str) -> ResourceId:
 def _stands(snapshot: Snapshot, subnet: ResourceId) -> bool:
     found = snapshot.get(subnet), snapshot.get(subnet.parent)
     return all(r is not None and r.state is not ProvisioningState.DELETING for r in found)
-
-
-def _aks(compute: Resource) -> ml.Aks:
-    assert isinstance(compute.properties, ml.Compute)
-    return compute.properties.properties
 
 
 def interfaces_of(snapshot: Snapshot, owner: Resource) -> Iterator[Resource]:
@@ -209,26 +218,37 @@ def _locations(snapshot: Snapshot) -> Iterator[Place]:
 
 
 def _clusters(snapshot: Snapshot) -> Iterator[Place]:
-    for owner in alive(snapshot, ml.COMPUTE):
-        nodes = [(Kind.NODE, node(i), i) for i in range(_aks(owner).agent_count)]
-        for kind, purpose, number in [*nodes, (Kind.ROUTER, ROUTER_POD, 0), (Kind.RESOLVER, RESOLVER_POD, 0)]:
+    """Nodes of every pool, and each cluster's own pods: its resolver, and the router of the compute that uses it."""
+    for cluster in alive(snapshot, compute.MANAGED_CLUSTER):
+        for pool in clusters.pools_of(snapshot, cluster):
+            subnet = clusters.subnet_of(snapshot, pool)
+            for index in range(clusters.pool(pool).count):
+                address = snapshot.value(pool.key, node(index))
+                if address is not None:
+                    yield Place(kind=Kind.NODE, owner=pool.key, subnet=subnet, address=address, cluster=cluster.key, number=index)
+        user = clusters.compute_of(snapshot, cluster)
+        pods = [(Kind.RESOLVER, cluster, RESOLVER_POD)]
+        if user is not None:
+            pods.append((Kind.ROUTER, user, ROUTER_POD))
+        for kind, owner, purpose in pods:
             address = snapshot.value(owner.key, purpose)
             if address is not None:
-                subnet = companions.subnet_of(owner)
-                yield Place(kind=kind, owner=owner.key, subnet=subnet, address=address, cluster=owner.key, number=number)
+                subnet = clusters.subnet_at(snapshot, cluster, address)
+                yield Place(kind=kind, owner=owner.key, subnet=subnet, address=address, cluster=cluster.key)
 
 
 def _replicas(snapshot: Snapshot) -> Iterator[Place]:
     for owner in alive(snapshot, serving.SERVICE):
         assert isinstance(owner.properties, serving.Service)
         where = compute_of(owner)
-        cluster = snapshot.get(where) if where is not None else None
-        if cluster is None or cluster.state is ProvisioningState.DELETING:
+        user = snapshot.get(where) if where is not None else None
+        cluster = clusters.cluster_of(snapshot, user) if user is not None else None
+        if user is None or cluster is None or ProvisioningState.DELETING in (user.state, cluster.state):
             continue
         for number in range(owner.properties.replicas):
             address = snapshot.value(owner.key, replica(number))
             if address is not None:
-                subnet = companions.subnet_of(cluster)
+                subnet = clusters.subnet_at(snapshot, cluster, address)
                 yield Place(
                     kind=Kind.REPLICA, owner=owner.key, subnet=subnet, address=address, cluster=cluster.key, number=number
                 )

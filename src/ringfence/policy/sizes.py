@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ringfence.model import compute
+from ringfence.model.resource import Resource
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -53,3 +56,9 @@ NAMES = tuple(sorted(_TABLE))
 def size(name: str) -> Size | None:
     """None for a size that is not in the table."""
     return SIZES.get(name.lower())
+
+
+def of_pool(pool: Resource) -> Size | None:
+    """The size of a pool's nodes."""
+    assert isinstance(pool.properties, compute.AgentPool)
+    return size(pool.properties.vm_size)

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ringfence.api.arm import balancing, containers, deployment_documents, identity_blocks, ml, network, plain, private
+from ringfence.api.arm import (
+    balancing,
+    containers,
+    deployment_documents,
+    identity_blocks,
+    managed_clusters,
+    ml,
+    network,
+    plain,
+    private,
+)
 from ringfence.model import (
     access,
     compute,
@@ -37,6 +47,8 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     network_nouns.SUBNET: network.of_subnet,
     network_nouns.SECURITY_GROUP: network.of_security_group,
     network_nouns.INTERFACE: network.of_interface,
+    compute.MANAGED_CLUSTER: managed_clusters.of_cluster,
+    compute.AGENT_POOL: managed_clusters.of_pool,
     balancing_nouns.PUBLIC_ADDRESS: balancing.of_public_address,
     balancing_nouns.BALANCER: balancing.of_balancer,
     container_nouns.CONTAINER_GROUP: containers.of_container_group,
@@ -48,7 +60,6 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     private_dns.ZONE: private.of_zone,
     private_dns.LINK: private.of_zone_link,
     **dict.fromkeys(private_dns.RECORDS.values(), private.of_record_set),
-    compute.MANAGED_CLUSTER: plain.of_managed_cluster,
     storage.STORAGE_ACCOUNT: plain.of_storage_account,
     access.VAULT: plain.of_vault,
     monitor.COMPONENT: plain.of_component,

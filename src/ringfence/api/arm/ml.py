@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.model import compute, errors, ml
+from ringfence.model import errors, ml
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import companions, endpoints, names, places
+from ringfence.policy import clusters, companions, endpoints, names, places
 
 #: The version of the inference router that documents name.
 _FRONT_END = "1.0.0"
@@ -43,28 +43,28 @@ def of_workspace(snapshot: Snapshot, workspace: Resource) -> Mapping[str, Any]:
 
 def of_compute(snapshot: Snapshot, owner: Resource) -> Mapping[str, Any]:
     assert isinstance(owner.properties, ml.Compute)
-    asked, cluster = owner.properties.properties, names.cluster_of(snapshot, owner)
-    fqdn = cluster.properties.fqdn if cluster is not None and isinstance(cluster.properties, compute.ManagedCluster) else None
+    asked, cluster = owner.properties.properties, clusters.cluster_of(snapshot, owner)
+    pools = clusters.pools_of(snapshot, cluster) if cluster is not None else ()
     ssl = asked.ssl_configuration
     inner = {
-        "agentVmSize": asked.agent_vm_size,
-        "agentCount": asked.agent_count,
+        "agentVmSize": clusters.pool(pools[0]).vm_size if pools else asked.agent_vm_size,
+        "agentCount": sum(clusters.pool(one).count for one in pools),
         "clusterPurpose": asked.cluster_purpose.value,
-        "clusterFqdn": fqdn,
+        "clusterFqdn": names.fqdn(cluster) if cluster is not None else None,
         "systemServices": _system_services(snapshot, owner),
         "sslConfiguration": None if ssl is None else _ssl(owner, ssl),
-        "aksNetworkingConfiguration": _networking(owner, asked),
+        "aksNetworkingConfiguration": _networking(snapshot, cluster) if cluster is not None else None,
         "loadBalancerType": asked.load_balancer_type.value,
         "loadBalancerSubnet": asked.load_balancer_subnet,
     }
     return {
         "computeType": owner.properties.compute_type,
-        "computeLocation": companions.region(owner),
+        "computeLocation": cluster.region if cluster is not None else companions.region(owner),
         "description": owner.properties.description,
         "createdOn": owner.created_at.isoformat(),
         "modifiedOn": owner.changed_at.isoformat(),
         "resourceId": str(cluster.id) if cluster is not None else None,
-        "isAttachedCompute": False,
+        "isAttachedCompute": owner.properties.resource_id is not None,
         "disableLocalAuth": bool(owner.properties.disable_local_auth),
         "properties": inner,
     }
@@ -87,10 +87,11 @@ def _ssl(owner: Resource, asked: ml.SslConfiguration) -> Mapping[str, Any]:
     return {**shown, "cname": endpoints.name(owner) or asked.cname}
 
 
-def _networking(owner: Resource, asked: ml.Aks) -> Mapping[str, Any]:
+def _networking(snapshot: Snapshot, cluster: Resource) -> Mapping[str, Any]:
+    plan = clusters.of(cluster)
     return {
-        "subnetId": str(companions.subnet_of(owner)),
-        "serviceCidr": asked.service_cidr,
-        "dnsServiceIP": asked.dns_service_ip,
-        "dockerBridgeCidr": asked.docker_bridge_cidr,
+        "subnetId": str(clusters.nodes_subnet(snapshot, cluster)),
+        "serviceCidr": plan.service_cidr,
+        "dnsServiceIP": plan.dns_service_ip,
+        "dockerBridgeCidr": plan.docker_bridge_cidr,
     }

@@ -5,28 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ringfence.model import compute
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import names
-
-
-def of_managed_cluster(_: Snapshot, cluster: Resource) -> Mapping[str, Any]:
-    assert isinstance(cluster.properties, compute.ManagedCluster)
-    pools = [
-        {
-            **pool.model_dump(mode="json", by_alias=True),
-            "provisioningState": cluster.state.value,
-            "powerState": {"code": "Running"},
-            "currentOrchestratorVersion": pool.orchestrator_version,
-        }
-        for pool in cluster.properties.agent_pool_profiles
-    ]
-    return {
-        "agentPoolProfiles": pools,
-        "currentKubernetesVersion": cluster.properties.kubernetes_version,
-        "powerState": {"code": "Running"},
-        "maxAgentPools": 100,
-    }
 
 
 def of_storage_account(_: Snapshot, account: Resource) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from ringfence.control.engine import Engine
 from ringfence.desired.state import Workload
 from ringfence.model import ml, network, serving
 from ringfence.model.resource import ProvisioningState, Resource
-from ringfence.policy import places
+from ringfence.policy import clusters, places
 
 Row = Mapping[str, Any]
 
@@ -58,14 +58,14 @@ class Status:
         }
 
     def _cluster(self, compute: Resource) -> Row:
-        assert isinstance(compute.properties, ml.Compute)
-        asked = compute.properties.properties
+        snapshot, asked = self._engine.snapshot(), clusters.aks(compute)
+        cluster = clusters.cluster_of(snapshot, compute)
         return {
             "name": compute.id.name,
             "state": compute.state.value,
             "loadBalancer": asked.load_balancer_type.value,
-            "frontend": places.frontend_address(self._engine.snapshot(), compute) or "",
-            "nodes": asked.agent_count,
+            "frontend": places.frontend_address(snapshot, compute) or "",
+            "nodes": clusters.node_count(snapshot, cluster) if cluster is not None else 0,
             "id": str(compute.id),
         }
 

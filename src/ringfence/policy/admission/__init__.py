@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, registry, serving, storage
+from ringfence.model import access, compute, registry, serving, storage
 from ringfence.model import balancing as balancing_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
@@ -23,6 +23,7 @@ from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
     balancing,
+    clusters,
     container,
     containers,
     identities,
@@ -32,6 +33,7 @@ from ringfence.policy.admission import (
     network,
     peerings,
     plain,
+    pools,
     private_dns,
     private_link,
     public_addresses,
@@ -54,6 +56,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
     network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
     network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
+    compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
+    compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     network_nouns.INTERFACE: _Rules(
         (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
     ),

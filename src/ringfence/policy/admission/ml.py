@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from ringfence.model import errors, ml, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import environments, places, sizes
+from ringfence.policy import clusters, environments, places, sizes
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _MOST_REPLICAS = 1000
@@ -182,20 +182,23 @@ def service_fits_on_its_cluster(case: Case) -> Iterator[Finding]:
 
 
 def services_fit(snapshot: Snapshot, cluster: Resource, target: str) -> Iterator[Finding]:
-    """The refusal of more replicas than a cluster has cores and memory for, if they are more."""
-    assert isinstance(cluster.properties, ml.Compute)
-    asked = cluster.properties.properties
-    size = sizes.size(asked.agent_vm_size)
+    """The refusal of more replicas than the cluster of a compute has cores and memory for, if they are more."""
+    behind = clusters.cluster_of(snapshot, cluster)
     mine = [s for s in places.alive(snapshot, serving.SERVICE) if places.compute_of(s) == cluster.id]
-    if size is None or not mine:
+    if behind is None or not mine:
         return
+    pools = [(clusters.pool(one).count, sizes.of_pool(one)) for one in clusters.pools_of(snapshot, behind)]
+    nodes = sum(count for count, _ in pools)
+    have = (
+        sum(count * size.cores for count, size in pools if size is not None),
+        sum(count * size.memory_gb for count, size in pools if size is not None),
+    )
     cpu, memory = (sum(column) for column in zip(*map(_wanted, mine), strict=True))
-    have = asked.agent_count * size.cores, asked.agent_count * size.memory_gb
     if cpu > have[0] or memory > have[1]:
         yield errors.Invalid(
             "KubernetesDeploymentFailed",
             "Couldn't Schedule because the kubernetes cluster didn't have available resources: all services together ask for "
-            f"{cpu:g} cores and {memory:g} GB of {asked.agent_count} nodes with {have[0]} cores and {have[1]:g} GB. "
+            f"{cpu:g} cores and {memory:g} GB of {nodes} nodes with {have[0]} cores and {have[1]:g} GB. "
             "Ask for less, delete services, or use more nodes.",
             target=target,
         )

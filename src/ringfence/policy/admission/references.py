@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ringfence.model import balancing, errors, ml, network, private_dns, private_link, serving
+from ringfence.model import balancing, compute, errors, ml, network, private_dns, private_link, serving
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import companions, links
 from ringfence.policy.admission.case import Case, Finding
@@ -58,10 +58,10 @@ def _apart(snapshot: Snapshot, resource: Resource, target: Resource) -> bool:
 
 
 def _region(snapshot: Snapshot, resource: Resource) -> str:
-    """A subnet is where its network is; a cluster where its compute says."""
+    """A subnet is where its network is, a pool where its cluster; the cluster of a compute where that says."""
     if resource.type == ml.COMPUTE:
         return companions.region(resource)
-    if resource.type == network.SUBNET:
+    if resource.type in (network.SUBNET, compute.AGENT_POOL):
         parent = snapshot.get(resource.id.parent)
         return parent.region if parent is not None else ""
     return resource.region
@@ -78,6 +78,10 @@ _IN_USE: Mapping[str, tuple[str, str]] = {
         "InUseNetworkSecurityGroupCannotBeDeleted",
         "Network security group {id} cannot be deleted because it is in use by the following resources: {all}. In order to "
         "delete the Network security group, remove the association with the resource(s). See aka.ms/deletensg.",
+    ),
+    compute.MANAGED_CLUSTER: (
+        "ClusterInUse",
+        "The managed cluster '{name}' cannot be deleted because it is attached to a workspace as {all}. Detach it first.",
     ),
     balancing.PUBLIC_ADDRESS: (
         "PublicIPAddressCannotBeDeleted",
@@ -117,11 +121,11 @@ def owner_keeps_its_own(snapshot: Snapshot, resource: Resource) -> Iterator[erro
     owner = snapshot.get(resource.managed_by) if resource.managed_by else None
     if owner is None or owner.state is ProvisioningState.DELETING:
         return
-    if owner.type == ml.COMPUTE:
+    if owner.type in (ml.COMPUTE, compute.MANAGED_CLUSTER):
+        kind = "compute" if owner.type == ml.COMPUTE else "cluster"
         yield errors.Forbidden(
             "DenyAssignmentAuthorizationFailed",
-            f"The resource {resource.id} belongs to the cluster of the compute '{owner.id.name}' and goes with it. "
-            f"Delete the compute {owner.id}.",
+            f"The resource {resource.id} belongs to the {kind} '{owner.id.name}' and goes with it. Delete the {kind} {owner.id}.",
             target=str(resource.id),
         )
     if owner.type == private_link.PRIVATE_ENDPOINT and resource.type == network.INTERFACE:

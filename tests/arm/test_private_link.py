@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.arm.arm_world import GROUP, VNET, Arm, error, network
+from tests.arm.arm_world import GROUP, SUBSCRIPTION, VNET, Arm, error, network
 
 NETWORK = f"{GROUP}/providers/Microsoft.Network"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/mydata"
@@ -274,3 +274,11 @@ def test_a_firewall_names_public_addresses_and_subnets_with_service_endpoints(ar
         arm.put(images, {"location": "eastus2", "sku": {"name": "Basic"}, "properties": {"publicNetworkAccess": "Disabled"}}),
         400, "NetworkRuleSetNotSupported",
     )  # fmt: skip
+
+
+def test_names_that_are_host_names_are_asked_for_first(arm: Arm) -> None:
+    account(arm)
+    path = f"{SUBSCRIPTION}/providers/Microsoft.Storage/checkNameAvailability"
+    found = [arm.send("POST", path, {"name": name, "type": "x"}).json() for name in ("fresh", "mydata", "No_Name")]
+    assert [one["nameAvailable"] for one in found] == [True, False, False]
+    assert [one.get("reason") for one in found] == [None, "AlreadyExists", "AccountNameInvalid"]

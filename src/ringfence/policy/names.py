@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 
 from ringfence.model import access, compute, ml, network, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, container_groups, endpoints, places, tags
+from ringfence.policy import api_servers, clusters, container_groups, endpoints, places, private_link, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -61,9 +61,7 @@ def storage_of(snapshot: Snapshot, workspace: Resource) -> Resource | None:
 
 def fqdn(cluster: Resource) -> str:
     """The public name of a cluster's API server: `<prefix>-<digits>.hcp.<region>.azmk8s.io`."""
-    properties = clusters.of(cluster)
-    prefix = properties.dns_prefix or properties.fqdn_subdomain or cluster.id.name[:40].rstrip("-").lower()
-    return f"{prefix.lower()}-{cluster.guid('fqdn')[:8]}.hcp.{cluster.region}.azmk8s.io"
+    return api_servers.public_fqdn(cluster)
 
 
 def hosts(snapshot: Snapshot) -> dict[str, str]:
@@ -78,8 +76,8 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
     for vault in places.alive(snapshot, access.VAULT):
         found[vault_host(vault.id.name)] = tags.host("AzureKeyVault", vault.region)
     for cluster in places.alive(snapshot, compute.MANAGED_CLUSTER):
-        address = snapshot.value(cluster.key, places.API_SERVER)
-        if address is not None:
+        address = private_link.api_server(snapshot, cluster)
+        if address is not None and api_servers.has_public_fqdn(cluster):
             found[fqdn(cluster)] = address
     return found | container_groups.hosts(snapshot)
 

@@ -13,7 +13,7 @@ from ringfence.model import access, compute, ml, private_link, registry, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.private_link import CONNECTIONS, Connection, PrivateEndpoint, Status
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import places, tags
+from ringfence.policy import api_servers, places, tags
 
 #: The port on which every service that a private endpoint leads to listens.
 PORT = 443
@@ -204,11 +204,23 @@ def _of_workspace(_: Snapshot, workspace: Resource) -> Mapping[str, tuple[Member
 
 def _of_cluster(_: Snapshot, cluster: Resource) -> Mapping[str, tuple[Member, ...]]:
     """The API server of a private cluster; its name is private from the beginning."""
-    name = getattr(cluster.properties, "private_fqdn", None)
-    if not name:
+    assert isinstance(cluster.properties, compute.ManagedCluster)
+    if not cluster.properties.private:
         return {}
-    host = Host(name.lower(), name.lower(), name.lower().partition(".")[2])
+    zone, name = api_servers.zone(cluster), api_servers.private_fqdn(cluster) or api_servers.public_fqdn(cluster)
+    host = Host(name, name, zone.name.lower() if zone is not None else "")
     return {"management": (Member("management", (host,)),)}
+
+
+def api_server(snapshot: Snapshot, cluster: Resource) -> str | None:
+    """The address at which a cluster's own nodes and pods find the API server: of a private one, its endpoint's."""
+    assert isinstance(cluster.properties, compute.ManagedCluster)
+    if not cluster.properties.private:
+        return snapshot.value(cluster.id, places.API_SERVER)
+    for endpoint in approved_for(snapshot, cluster):
+        if endpoint.managed_by == cluster.key:
+            return next((address for _, address in inside(snapshot, endpoint)), None)
+    return None
 
 
 _GROUPS: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, tuple[Member, ...]]]] = {

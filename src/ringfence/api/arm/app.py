@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
-from ringfence.api.arm import actions, directory, metadata, paths, wire
+from ringfence.api.arm import actions, availability, directory, metadata, paths, wire
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.container_actions import ContainerActions, Issue
@@ -123,6 +123,8 @@ class Arm:
     def _action(self, asked: Asked, path: Path, version: str) -> Response:
         """POST of something that is no resource: an action on the item before it."""
         assert path.id is not None
+        if availability.concerns(path.type):
+            return availability.answer(self._engine, asked, path.type)
         kind, _, action = path.type.rpartition("/")
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:

@@ -46,7 +46,7 @@ from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
 from ringfence.api.vault import app as vault
-from ringfence.control import blobs, vault_secrets
+from ringfence.control import blobs, first_owner, vault_secrets
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
@@ -165,6 +165,7 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     identities = Identities(store, lambda: secrets.token_bytes(16), _now)
     _know(identities, admin)
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
+    _own(engine, admin)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
     contents.sweep(engine.snapshot())
     locations = Locations(engine, ground.driver)
@@ -197,8 +198,11 @@ def _apps(
 
 def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
-    principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
-    administrator.ensure(identities, principal, admin.client_secret, _now())
+    administrator.ensure(identities, _principal(admin), admin.client_secret, _now())
+
+
+def _principal(admin: Admin) -> Principal:
+    return Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
 
 
 def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
@@ -217,6 +221,12 @@ def _account(engine: Engine, name: str, source: str) -> str | None:
         return None
     arrivals.require(snapshot, found, source)
     return blobs.account_of(found)
+
+
+def _own(engine: Engine, admin: Admin) -> None:
+    """The administrator may do everything: as an application, and as a person."""
+    for object_id in (admin.object_id, administrator.person_id(_principal(admin))):
+        first_owner.ensure_owner(engine, admin.subscription_id, object_id)
 
 
 class _Server(uvicorn.Server):

@@ -81,9 +81,7 @@ def make(admin: dict[str, str]) -> dict[str, str]:
     policies = {"accessPolicies": [{"objectId": admin["objectId"], "permissions": {"secrets": ["get"]}}]}
     targets = {
         "blob": maker.put("/providers/Microsoft.Storage/storageAccounts/mydata", closed, location=LOCATION, sku={"name": "x"}),
-        "vault": maker.put(
-            "/providers/Microsoft.KeyVault/vaults/myvault", {**closed, "accessPolicies": [policy]}, location=LOCATION
-        ),
+        "vault": maker.put("/providers/Microsoft.KeyVault/vaults/myvault", closed | policies, location=LOCATION),
         "amlworkspace": maker.put("/providers/Microsoft.MachineLearningServices/workspaces/ws", closed, location=LOCATION),
     }
     for zone, (kind, target) in zip(ZONES, targets.items(), strict=True):

@@ -16,8 +16,6 @@ from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import peerings as pairs
 from ringfence.policy import places, private_link, service_endpoints
 
-_GUARDING = frozenset({"enabled", "networksecuritygroupenabled"})
-
 
 @dataclass(frozen=True, slots=True)
 class Beyond:
@@ -87,11 +85,8 @@ def guarded(snapshot: Snapshot, vnet: Resource) -> list[Guarded]:
     """Endpoints of subnets whose privateEndpointNetworkPolicies let rules hold (RULES.md section 8: by default they do not)."""
     found = []
     for endpoint in _inside(snapshot, vnet):
-        assert isinstance(endpoint.properties, PrivateEndpoint)
-        subnet = snapshot.get(endpoint.properties.subnet.target)
-        if subnet is None or not isinstance(subnet.properties, network.Subnet):
-            continue
-        if (subnet.properties.private_endpoint_network_policies or "").lower() in _GUARDING:
+        subnet = private_link.subnet_of(endpoint)
+        if private_link.rules_hold(snapshot, subnet):
             for number, one in enumerate(_addresses(snapshot, endpoint)):
                 found.append(Guarded(f"pe/{keys.short(endpoint.key)}-{number}", one.address, subnet.key, endpoint.key))
     return found
@@ -99,8 +94,7 @@ def guarded(snapshot: Snapshot, vnet: Resource) -> list[Guarded]:
 
 def _inside(snapshot: Snapshot, vnet: Resource) -> Iterator[Resource]:
     for endpoint in private_link.endpoints(snapshot):
-        assert isinstance(endpoint.properties, PrivateEndpoint)
-        if endpoint.properties.subnet.target.parent == vnet.id:
+        if private_link.network_of(endpoint) == vnet.id:
             yield endpoint
 
 

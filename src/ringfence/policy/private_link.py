@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, compute, ml, private_link, registry, storage
+from ringfence.model import access, compute, ml, network, private_link, registry, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.private_link import CONNECTIONS, Connection, PrivateEndpoint, Status
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
@@ -19,6 +19,7 @@ from ringfence.policy import api_servers, places, tags
 PORT = 443
 #: Purpose and scope of the address under which a service sees what came through an endpoint or a service endpoint.
 LINK, LINK_SCOPE = "link", "link"
+_GUARDING = frozenset({"enabled", "networksecuritygroupenabled"})
 _STORAGE = ("blob", "file", "queue", "table", "dfs", "web")
 
 
@@ -77,10 +78,23 @@ def target_of(endpoint: Resource) -> ResourceId:
     return endpoint.properties.target
 
 
+def subnet_of(endpoint: Resource) -> ResourceId:
+    """The subnet that an endpoint is in."""
+    assert isinstance(endpoint.properties, PrivateEndpoint)
+    return endpoint.properties.subnet.target
+
+
 def network_of(endpoint: Resource) -> ResourceId:
     """The virtual network that an endpoint is in."""
-    assert isinstance(endpoint.properties, PrivateEndpoint)
-    return endpoint.properties.subnet.target.parent
+    return subnet_of(endpoint).parent
+
+
+def rules_hold(snapshot: Snapshot, subnet: ResourceId) -> bool:
+    """Whether privateEndpointNetworkPolicies lets the subnet's rules judge endpoints; by default they do not."""
+    found = snapshot.get(subnet)
+    if found is None or not isinstance(found.properties, network.Subnet):
+        return False
+    return (found.properties.private_endpoint_network_policies or "").lower() in _GUARDING
 
 
 def connection_of(snapshot: Snapshot, endpoint: Resource) -> Resource | None:

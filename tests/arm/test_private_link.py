@@ -58,7 +58,11 @@ def test_an_endpoint_has_an_interface_and_an_approved_connection(arm: Arm) -> No
     assert subnet["privateEndpoints"] == [{"id": ENDPOINT}]
     (row,) = arm.get(ACCOUNT).json()["properties"]["privateEndpointConnections"]
     assert row["properties"]["privateEndpoint"] == {"id": ENDPOINT}
-    error(arm.send("DELETE", shown["networkInterfaces"][0]["id"]), 400, "NicInUseWithPrivateEndpoint")
+    interface = shown["networkInterfaces"][0]["id"]
+    error(arm.send("DELETE", interface), 400, "NicInUseWithPrivateEndpoint")
+    static = {"subnet": {"id": f"{VNET}/subnets/default"}, "privateIPAddress": "10.1.0.9", "privateIPAllocationMethod": "Static"}
+    changed = {"ipConfigurations": [{"name": "x", "properties": static}]}
+    error(arm.put(interface, {"location": "eastus2", "properties": changed}), 400, "NicInUseWithPrivateEndpoint")
     error(arm.send("DELETE", f"{VNET}/subnets/default"), 400, "InUseSubnetCannotBeDeleted")
     arm.follow(arm.send("DELETE", ENDPOINT))
     assert arm.get(f"{ACCOUNT}/privateEndpointConnections").json()["value"] == []

@@ -8,7 +8,7 @@ from tests import clouds
 from tests.clouds import Cloud, rid, vnet_path
 
 from ringfence.desired import build, keys
-from ringfence.desired.state import View
+from ringfence.desired.state import Network, View
 from ringfence.drivers.linux.zones import Zone
 from ringfence.policy import arrivals, private_link
 
@@ -95,6 +95,18 @@ def test_a_pending_connection_changes_no_name() -> None:
     grouped(made)
     assert resolved(made, BLOB, A) == resolved(made, BLOB)
     assert resolved(made, "mydata.privatelink.blob.core.windows.net") == ""
+
+
+def test_only_an_approved_connection_is_in_the_kernel() -> None:
+    made = cloud(serviceEndpoints=[{"service": "Microsoft.Storage"}])
+    endpoint(made, manual=True)
+    endpoint(made, f"{ENDPOINT}2")
+    (network,) = [item for item in build.build(made.snapshot) if isinstance(item, Network) and item.prefixes == ("10.1.0.0/16",)]
+    storage = resolved(made, "other.blob.core.windows.net")
+    assert [(one.address, one.port, one.target) for one in network.private] == [("10.1.0.5", 443, storage)]
+    (source,) = network.sources
+    assert source.prefix == "10.1.0.0/24" and len(source.destinations) == 1 and source.link != network.private[0].link
+    assert rid(f"{ENDPOINT}2").key in network.owners
 
 
 def test_record_sets_of_a_linked_zone_are_answered() -> None:

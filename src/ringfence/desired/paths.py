@@ -5,16 +5,17 @@ What a peering or a target means is in `policy`; here it becomes the driver's co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ringfence.desired import keys
 from ringfence.desired.state import Peering, PrivateAddress, ServiceSource
 from ringfence.model import network
-from ringfence.model.private_link import PrivateEndpoint
-from ringfence.model.resource import Resource, Snapshot
+from ringfence.model.private_link import PRIVATE_ENDPOINT, PrivateEndpoint
+from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import groups, places, private_link, service_endpoints
 from ringfence.policy import peerings as pairs
-from ringfence.policy import places, private_link, service_endpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +93,19 @@ def guarded(snapshot: Snapshot, vnet: Resource) -> list[Guarded]:
     return found
 
 
-def _inside(snapshot: Snapshot, vnet: Resource) -> Iterator[Resource]:
-    for endpoint in private_link.endpoints(snapshot):
-        if private_link.network_of(endpoint) == vnet.id:
-            yield endpoint
+def _inside(snapshot: Snapshot, vnet: Resource) -> tuple[Resource, ...]:
+    """The private endpoints of a network."""
+    return _by_network(groups.Same(snapshot.of_type(PRIVATE_ENDPOINT))).get(vnet.key, ())
+
+
+@lru_cache(maxsize=8)
+def _by_network(rows: groups.Same) -> Mapping[str, tuple[Resource, ...]]:
+    """Worked out once for all networks, as long as no endpoint changes."""
+    found: dict[str, list[Resource]] = {}
+    for endpoint in rows.children:
+        if endpoint.state is not ProvisioningState.DELETING:
+            found.setdefault(private_link.network_of(endpoint).key, []).append(endpoint)
+    return {key: tuple(endpoints) for key, endpoints in found.items()}
 
 
 def _addresses(snapshot: Snapshot, endpoint: Resource) -> Iterator[PrivateAddress]:

@@ -150,9 +150,12 @@ def records(snapshot: Snapshot, endpoint: Resource, group: Resource) -> Iterable
     assert isinstance(group.properties, ZoneGroup)
     for choice in group.properties.private_dns_zone_configs:
         zone = choice.properties.zone
+        held = snapshot.get(zone)
+        if held is None or held.state is ProvisioningState.DELETING:
+            continue
         for member, address in targets.inside(snapshot, endpoint):
             for host in member.hosts:
-                if host.zone == zone.name.lower() and snapshot.get(zone) is not None:
+                if host.zone == zone.name.lower():
                     yield zone.child("A", host.relative), address
 
 

@@ -86,8 +86,6 @@ class Secrets:
         self._new_id = new_id
         self._seal = Fernet(key)
         self._clock = clock
-        with opened.begin() as connection:  # databases of earlier versions do not have it
-            _SECRETS.create(connection, checkfirst=True)
 
     def sweep(self, snapshot: Snapshot) -> None:
         """At the start: forget what belonged to vaults that are gone."""

@@ -64,7 +64,7 @@ def test_what_an_older_version_kept_is_there_and_goes_on(tmp_path: Path) -> None
 
 
 def test_a_process_that_dies_while_migrating_leaves_the_one_or_the_other(tmp_path: Path) -> None:
-    for number in range(1, 120):
+    for number in range(1, 100):
         folder = tmp_path / str(number)
         folder.mkdir()
         path = _old(folder)

@@ -1,4 +1,4 @@
-"""Private clusters: the endpoint, zone, link and record that come with one, and where its name leads."""
+"""API servers of private clusters: the endpoint, zone, link and record that come with one, and where its name leads."""
 
 from __future__ import annotations
 

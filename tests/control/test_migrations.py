@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from tests.control.engine_world import World
 
-from ringfence.control import blobs, migrations, store
+from ringfence.control import blobs, images, migrations, registry_passwords, store
 from ringfence.control.identities import Principal
 from ringfence.control.store import Store
 from ringfence.model.ids import ResourceId
@@ -43,6 +43,10 @@ def _shape(path: Path) -> dict[str, list[str]]:
         }
     connection.close()
     return found
+
+
+#: Whoever keeps tables beside those of `store`: they are known once their modules are.
+_KEEPERS = (blobs, images, registry_passwords)
 
 
 def test_every_older_database_gets_the_tables_of_a_new_one(tmp_path: Path) -> None:

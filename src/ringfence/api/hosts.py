@@ -18,7 +18,7 @@ from ringfence.policy import names, private_link
 
 log = logging.getLogger(__name__)
 
-ARM, ENTRA, ML, BLOB, KUBERNETES = "arm", "entra", "ml", "blob", "kubernetes"
+ARM, ENTRA, ML, BLOB, KUBERNETES, REGISTRY = "arm", "entra", "ml", "blob", "kubernetes", "registry"
 VAULT = "vault"
 #: The page where people enter the code of a device; Microsoft Graph.
 DEVICE, GRAPH = "device", "graph"
@@ -35,6 +35,7 @@ _BY_SUFFIX: Mapping[str, str] = {
     ".blob.core.windows.net": BLOB,
     ".azmk8s.io": KUBERNETES,
     ".vault.azure.net": VAULT,
+    ".azurecr.io": REGISTRY,
 }
 
 

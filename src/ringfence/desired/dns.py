@@ -12,14 +12,14 @@ from ringfence.desired import keys
 from ringfence.desired.network import owners
 from ringfence.desired.state import INTERNET, Record, View
 from ringfence.model import balancing as balancing_nouns
-from ringfence.model import compute, ml, network, private_dns, storage
+from ringfence.model import compute, ml, network, private_dns, registry, storage
 from ringfence.model.private_dns import RecordSet, VirtualNetworkLink
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
 from ringfence.policy import balancing, names, places, private_link
 from ringfence.policy.places import Kind, Place
 
 #: Types whose resources have public names.
-_NAMED = (ml.WORKSPACE, compute.MANAGED_CLUSTER, storage.STORAGE_ACCOUNT, balancing_nouns.PUBLIC_ADDRESS)
+_NAMED = (ml.WORKSPACE, compute.MANAGED_CLUSTER, storage.STORAGE_ACCOUNT, registry.REGISTRY, balancing_nouns.PUBLIC_ADDRESS)
 #: How long resolvers may keep what a private zone answers, in seconds: the sandbox's clients see a change at once.
 _LONGEST_TTL = 10
 

@@ -1,4 +1,7 @@
-"""What every desired item has: a key, owners, needs, and a fingerprint of its content. The items are in `state`."""
+"""What every item of the contract with drivers has: a key, owners, needs, and a fingerprint over the rest.
+
+The items themselves are in `state` and `contents`. Imports nothing of ours.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar
 
 Key = str
+
+#: Fields that a fingerprint does not cover.
+_APART = ("owners", "_fingerprint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +31,6 @@ class Item:
         if not self._fingerprint:
             object.__setattr__(self, "_fingerprint", hashlib.sha256(_canonical(self).encode()).hexdigest()[:16])
         return self._fingerprint
-
-
-#: Fields that a fingerprint does not cover.
-_APART = ("owners", "_fingerprint")
 
 
 def _canonical(value: object) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
-from ringfence.model import access, compute, ml, network, serving, storage
+from ringfence.model import access, compute, ml, network, registry, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import api_servers, clusters, container_groups, endpoints, places, private_link, tags
+from ringfence.policy import api_servers, clusters, container_groups, endpoints, places, private_link, registries, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -75,6 +75,8 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         found[blob_host(account.id.name)] = tags.host("Storage", account.region)
     for vault in places.alive(snapshot, access.VAULT):
         found[vault_host(vault.id.name)] = tags.host("AzureKeyVault", vault.region)
+    for images in places.alive(snapshot, registry.REGISTRY):
+        found[registries.login_server(images)] = tags.host("AzureContainerRegistry", images.region)
     for cluster in places.alive(snapshot, compute.MANAGED_CLUSTER):
         address = private_link.api_server(snapshot, cluster)
         if address is not None and api_servers.has_public_fqdn(cluster):

@@ -147,3 +147,16 @@ def test_every_object_has_a_place_of_its_own() -> None:
     assert len(places) == len(found) == len({d["metadata"]["uid"] for d in found})
     namespaces = {d["metadata"]["name"] for d in found if d["kind"] == "Namespace"}
     assert {d["metadata"]["namespace"] for d in found if "namespace" in d["metadata"]} <= namespaces
+
+
+def test_a_pod_whose_image_does_not_come_says_why() -> None:
+    cloud = clouds.served_cloud()
+    workload = next(item for item in seen(cloud).state if isinstance(item, Workload))
+    why = Observed(
+        seen(cloud).state.items[workload.image].fingerprint, Readiness.FAILED, "ImagePullBackOff", "blocked by DenyAll"
+    )
+    cluster = seen(cloud, {workload.image: why, workload.key: Observed("0123456789abcdef")})
+    pod = of(cluster, "Pod", "azureml-ws")[0]
+    waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    assert waiting == {"reason": "ImagePullBackOff", "message": "blocked by DenyAll"}
+    assert pod["status"]["phase"] == "Pending" and of(cluster, "Event")[0]["message"] == "blocked by DenyAll"

@@ -20,6 +20,7 @@ ZONES = (
     "privatelink.blob.core.windows.net",
     "privatelink.vaultcore.azure.net",
     "privatelink.api.azureml.ms",
+    "privatelink.azurecr.io",
 )
 PATIENCE_S = 2.0
 
@@ -84,6 +85,8 @@ def make(admin: dict[str, str]) -> dict[str, str]:
         "vault": maker.put("/providers/Microsoft.KeyVault/vaults/myvault", closed | policies, location=LOCATION),
         "amlworkspace": maker.put("/providers/Microsoft.MachineLearningServices/workspaces/ws", closed, location=LOCATION),
     }
+    images = "/providers/Microsoft.ContainerRegistry/registries/myimages"
+    targets["registry"] = maker.put(images, closed, location=LOCATION, sku={"name": "Premium"})
     for zone, (kind, target) in zip(ZONES, targets.items(), strict=True):
         maker.put(f"{network}/privateDnsZones/{zone}", location="global")
         for name in ("va", "vb", "vc"):
@@ -98,6 +101,7 @@ def make(admin: dict[str, str]) -> dict[str, str]:
     workspace = targets["amlworkspace"]
     return {
         "blob": "https://mydata.blob.core.windows.net/container/name",
+        "registry": "https://myimages.azurecr.io/v2/",
         "vault": "https://myvault.vault.azure.net/secrets/none?api-version=7.4",
         "vaultToken": maker.token("https://vault.azure.net"),
         "workspace": f"https://{workspace['properties']['workspaceId']}.workspace.{LOCATION}.api.azureml.ms"
@@ -108,14 +112,14 @@ def make(admin: dict[str, str]) -> dict[str, str]:
 
 def ask(what: dict[str, str]) -> dict[str, Any]:
     found = {}
-    for name in ("blob", "vault", "workspace"):
+    for name in ("blob", "vault", "workspace", "registry"):
         host = urllib.parse.urlsplit(what[name]).hostname or ""
         address = socket.gethostbyname(host)
         try:
             status, body = send("GET", what[name], token=what.get(f"{name}Token", ""))
         except (urllib.error.URLError, TimeoutError):
             status, body = 0, ""
-        error: Any = body.get("error", {}) if isinstance(body, dict) else {}
+        error: Any = body.get("error", *body.get("errors", [{}])[:1]) if isinstance(body, dict) else {}
         code = error.get("innererror", error).get("code", "") or (body if isinstance(body, str) else "")
         found[name] = [address, status, code]
     return found

@@ -15,8 +15,18 @@ else:
 
 SCRIPT = str(Path(__file__).with_name("private_world.py"))
 PRIVATE = "10.1.0."
-SERVED = {"blob": (401, "NoAuthenticationInformation"), "vault": (404, "SecretNotFound"), "workspace": (200, "")}
-CLOSED = {"blob": (403, "AuthorizationFailure"), "vault": (403, "ForbiddenByConnection"), "workspace": (403, "UserError")}
+SERVED = {
+    "blob": (401, "NoAuthenticationInformation"),
+    "vault": (404, "SecretNotFound"),
+    "workspace": (200, ""),
+    "registry": (401, "UNAUTHORIZED"),
+}
+CLOSED = {
+    "blob": (403, "AuthorizationFailure"),
+    "vault": (403, "ForbiddenByConnection"),
+    "workspace": (403, "UserError"),
+    "registry": (403, "DENIED"),
+}
 
 
 def test_who_reaches_a_private_endpoint_by_its_name(box: Box) -> None:

@@ -17,6 +17,7 @@ from ringfence.control.blobs import account_of
 from ringfence.control.engine import Engine
 from ringfence.control.images import Images, Manifest, Repository
 from ringfence.control.registry_passwords import RegistryPasswords
+from ringfence.desired import containers
 from ringfence.desired.images import ADMIN, IDENTITY
 from ringfence.desired.state import Image, ImageBuild, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
@@ -86,7 +87,8 @@ class Publisher:
         if item.secret.startswith(IDENTITY):
             token = self._issue(item.secret.removeprefix(IDENTITY))
             return Credential(token=token) if token is not None else None
-        return None
+        login = containers.registry_login(self._snapshot(), item.secret, item.registry)
+        return Credential(username=login[0], password=login[1]) if login is not None else None
 
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)

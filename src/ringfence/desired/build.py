@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import balancing, compute, dns, ml, network, paths
+from ringfence.desired import balancing, compute, containers, dns, ml, network, paths, service_groups
 from ringfence.desired.state import AnyItem, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import places
@@ -21,5 +21,7 @@ def build(snapshot: Snapshot) -> State:
         *balancing.balancers(snapshot),
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
+        *containers.items(snapshot, everyone),
+        *service_groups.items(snapshot, everyone),
     ]
     return State.of(found)

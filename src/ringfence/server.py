@@ -34,7 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 import ringfence
-from ringfence.api import doors, hosts, proxy, tls
+from ringfence.api import doors, guards, hosts, proxy, tls
 from ringfence.api.arm import app as arm
 from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
@@ -68,9 +68,8 @@ from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver, Registries
-from ringfence.model import errors, storage
-from ringfence.model.resource import Resource
-from ringfence.policy import arrivals, principals, registries
+from ringfence.model import errors
+from ringfence.policy import principals, registries
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -236,7 +235,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
         hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
         hosts.BLOB: blob.build(
             kept.blobs,
-            functools.partial(_account, engine),
+            functools.partial(guards.account, engine),
             _now,
             _new_id,
             bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
@@ -248,14 +247,9 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
             kept.images,
             desk,
             lambda host: registries.find(engine.snapshot(), host),
-            functools.partial(_let_in, engine),
+            functools.partial(guards.let_in, engine),
         ),
     }
-
-
-def _let_in(engine: Engine, images: Resource, source: str) -> None:
-    """Raises Forbidden where a registry does not answer `source`."""
-    arrivals.require(engine.snapshot(), images, source)
 
 
 def _know(identities: Identities, admin: Admin) -> None:
@@ -273,16 +267,6 @@ def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozens
     if found is None and any(p.object_id == object_id for p in principals.managed(engine.snapshot())):
         return engine.identities.groups_of(object_id)
     return found
-
-
-def _account(engine: Engine, name: str, source: str) -> str | None:
-    """The storage account of a name, as the blob service knows it. Raises Forbidden where it does not answer `source`."""
-    snapshot = engine.snapshot()
-    found = next((r for r in snapshot.of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name.lower()), None)
-    if found is None:
-        return None
-    arrivals.require(snapshot, found, source)
-    return blobs.account_of(found)
 
 
 def _own(engine: Engine, admin: Admin) -> None:

@@ -17,7 +17,7 @@ from ringfence.control.blobs import account_of
 from ringfence.control.engine import Engine
 from ringfence.control.images import Images, Manifest, Repository
 from ringfence.control.registry_passwords import RegistryPasswords
-from ringfence.desired.images import HOST
+from ringfence.desired.images import HOST, IDENTITY
 from ringfence.desired.state import Image, ImageBuild, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
 from ringfence.model import registry, serving
@@ -83,6 +83,8 @@ class Publisher:
         """A workspace's cluster signs in as the registry's admin user, as Azure Machine Learning (v1) has it; where that
         is switched off, as an identity of the cluster's, which then needs AcrPull."""
         snapshot = self._snapshot()
+        if item.secret.startswith(IDENTITY):
+            return self._as_identity(item.secret.removeprefix(IDENTITY))
         host = snapshot.get(item.secret.removeprefix(HOST)) if item.secret.startswith(HOST) else None
         named = registries.find(snapshot, item.registry)
         if host is None or named is None:
@@ -90,9 +92,12 @@ class Publisher:
         assert isinstance(named.properties, registry.Registry)
         if named.properties.admin_user_enabled:
             return Credential(username=named.id.name, password=self._passwords.get(account_of(named))[0])
-        tokens = (self._issue(principal.object_id) for principal in principals.acting(snapshot, host))
-        found = next((token for token in tokens if token is not None), None)
-        return None if found is None else Credential(token=found)
+        acting = principals.acting(snapshot, host)
+        return self._as_identity(acting[0].object_id) if acting else None
+
+    def _as_identity(self, object_id: str) -> Credential | None:
+        token = self._issue(object_id)
+        return None if token is None else Credential(token=token)
 
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)

@@ -8,8 +8,8 @@ from ringfence.model import ml
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import registries
 
-#: What an item's `secret` begins with that names a host by its resource's key.
-HOST = "host:"
+#: What an item's `secret` begins with: behind it a host's resource key, or the object id of a managed identity.
+HOST, IDENTITY = "host:", "identity:"
 
 
 def build(snapshot: Snapshot, workspace: Resource, environment: Key) -> ImageBuild | None:

@@ -8,7 +8,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from tests.arm.arm_world import COMPUTE, GROUP, MANAGEMENT, NIC, NSG, SUBSCRIPTION, VNET, WORKSPACE, Arm, cluster, error, network
+from tests.arm.arm_world import (
+    COMPUTE,
+    GROUP,
+    MANAGEMENT,
+    NIC,
+    NSG,
+    SUBSCRIPTION,
+    TENANT,
+    VNET,
+    WORKSPACE,
+    Arm,
+    cluster,
+    error,
+    network,
+)
 from tests.arm.test_role_assignments import assign
 
 from ringfence.api.entra.tokens import Subject
@@ -248,3 +262,17 @@ def test_roles_of_data_planes_read_no_networks(arm: Arm, role: str) -> None:
     grant(arm, role, SUBSCRIPTION)
     with alice(arm):
         refused(arm.get(VNET), "Microsoft.Network/virtualNetworks/read", VNET)
+
+
+def test_the_tenants_root_group_is_shown_to_who_may_read_it(arm: Arm) -> None:
+    root = f"/providers/Microsoft.Management/managementGroups/{TENANT}"
+    assert [one["id"] for one in arm.get("/providers/Microsoft.Management/managementGroups").json()["value"]] == [root]
+    assert arm.get(root).json()["properties"]["displayName"] == "Tenant Root Group"
+    error(arm.get(f"{root}x"), 404, "NotFound")
+    grant(arm, "Reader", SUBSCRIPTION)
+    with alice(arm):
+        assert arm.get("/providers/Microsoft.Management/managementGroups").json() == {"value": []}
+        refused(arm.get(root), "Microsoft.Management/managementGroups/read", root)
+    grant(arm, "Reader", root)
+    with alice(arm):
+        assert arm.get(root).status_code == 200

@@ -176,7 +176,7 @@ def test_a_custom_role_is_written_assigned_and_kept_while_it_is(arm: Arm) -> Non
     own = guid()
     made = arm.put(role_id(own), custom())
     assert made.status_code == 201 and made.json()["properties"]["type"] == "CustomRole", made.text
-    assert arm.put(role_id(own), custom(description="joins")).status_code == 200
+    assert arm.put(role_id(own), custom(description="joins")).status_code == 201
     found = arm.get(f"{GROUP}/{_PROVIDER}/roleDefinitions", query="$filter=roleName eq 'Joiner'").json()["value"]
     assert [one["properties"]["description"] for one in found] == ["joins"]
     assert assign(arm, VNET, role=own).status_code == 201

@@ -17,6 +17,7 @@ from ringfence.control.blobs import account_of
 from ringfence.control.engine import Engine
 from ringfence.control.images import Images, Manifest, Repository
 from ringfence.control.registry_passwords import RegistryPasswords
+from ringfence.desired import containers
 from ringfence.desired.images import HOST, IDENTITY
 from ringfence.desired.state import Image, ImageBuild, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
@@ -85,6 +86,9 @@ class Publisher:
         snapshot = self._snapshot()
         if item.secret.startswith(IDENTITY):
             return self._as_identity(item.secret.removeprefix(IDENTITY))
+        login = containers.registry_login(snapshot, item.secret, item.registry)
+        if login is not None:
+            return Credential(username=login[0], password=login[1])
         host = snapshot.get(item.secret.removeprefix(HOST)) if item.secret.startswith(HOST) else None
         named = registries.find(snapshot, item.registry)
         if host is None or named is None:

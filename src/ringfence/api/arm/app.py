@@ -179,6 +179,8 @@ class Arm:
                 return self._directory.subscription(asked)
             case About.TENANTS:
                 return self._directory.tenants()
+            case About.MANAGEMENT_GROUPS:
+                return self._directory.management_groups(asked, path.name)
             case About.LOCATIONS:
                 return self._directory.locations(asked)
             case About.PROVIDERS:

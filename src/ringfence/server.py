@@ -37,6 +37,7 @@ import ringfence
 from ringfence.api import hosts, kubernetes, proxy, tls
 from ringfence.api.arm import app as arm
 from ringfence.api.arm.directory import Subscription
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.blob import app as blob
 from ringfence.api.blob import bearer
 from ringfence.api.entra import app as entra
@@ -46,15 +47,23 @@ from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
+from ringfence.api.registry import app as registry
+from ringfence.api.registry import callers as registry_callers
+from ringfence.api.registry.sign_in import Desk
+from ringfence.api.registry.tokens import Tokens
 from ringfence.control import blobs, first_owner
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
+from ringfence.control.images import Images
+from ringfence.control.publishing import Publisher
+from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
-from ringfence.drivers.base import Driver
+from ringfence.drivers.base import Driver, Registries
 from ringfence.model import errors, storage
-from ringfence.policy import principals
+from ringfence.model.resource import Resource
+from ringfence.policy import principals, registries
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -79,12 +88,25 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work."""
+    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work.
+
+    serve: hands those who keep images to the driver.
+    """
 
     driver: Driver
     edge: socket.socket
     enforced: bool
     close: Callable[[], None]
+    serve: Callable[[Registries], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the data planes keep beside resources."""
+
+    blobs: blobs.Blobs
+    images: Images
+    passwords: RegistryPasswords
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +163,15 @@ def _linux(layout: Layout) -> _Ground:
         layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
     )
     driver.prepare()
-    return _Ground(
-        driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close
-    )
+    edge = _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS))
+    return _Ground(driver, edge, True, driver.close, driver.serve)
 
 
 def _memory() -> _Ground:
     from ringfence.drivers.memory import MemoryDriver
 
     edge = _bound(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP), ("127.0.0.1", 0))
-    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None)
+    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None, lambda _registries: None)
 
 
 def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
@@ -167,34 +188,47 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
     _own(engine, admin)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
-    contents.sweep(engine.snapshot())
+    images = Images(store, contents.contents, _now, _new_id)
+    contents.sweep(engine.snapshot(), images.sweep(engine.snapshot()))
+    passwords = RegistryPasswords(store, lambda: secrets.token_hex(26))
+    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), admin.tenant_id.lower(), _now, _new_id)
+    publisher = Publisher(images, passwords, engine.snapshot, functools.partial(registry_callers.identity_token, engine, signer))
+    publisher.provide(engine)
+    ground.serve(publisher)
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
     names = hosts.Names(engine.snapshot)
-    azure = hosts.build(names, _apps(layout, admin, engine, contents))
+    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords)))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
-def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -> Mapping[str, ASGIApp]:
+def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, kept: _Kept) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
-    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
     verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
     sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
+    subscription = Subscription(admin.subscription_id.lower(), tenant)
+    registry_tokens = Tokens(tokens.load_key(layout.folder / "pki" / "registry.key"), _now, _new_id)
+    desk = Desk(registry_tokens, registry_callers.Callers(verifier, engine), kept.passwords)
     return {
-        hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant)),
+        hosts.ARM: arm.build(engine, verifier, subscription, images=RegistryActions(engine, kept.images, kept.passwords)),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
-        hosts.ML: ml.build(engine, contents, verifier, tenant),
+        hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
         hosts.BLOB: blob.build(
-            contents,
+            kept.blobs,
             functools.partial(_account, engine),
             _now,
             _new_id,
             bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
         ),
         hosts.KUBERNETES: kubernetes.build(),
+        hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),
     }
+
+
+def _let_in(_registry: Resource, _source: str) -> None:
+    """Registries that admission lets exist are open to every network."""
 
 
 def _know(identities: Identities, admin: Admin) -> None:

@@ -18,7 +18,7 @@ from ringfence.policy import names
 
 log = logging.getLogger(__name__)
 
-ARM, ENTRA, ML, BLOB, KUBERNETES = "arm", "entra", "ml", "blob", "kubernetes"
+ARM, ENTRA, ML, BLOB, KUBERNETES, REGISTRY = "arm", "entra", "ml", "blob", "kubernetes", "registry"
 #: The page where people enter the code of a device; Microsoft Graph.
 DEVICE, GRAPH = "device", "graph"
 
@@ -29,7 +29,12 @@ _EXACT: Mapping[str, str] = {
     "www.microsoft.com": DEVICE,
     **{name: ENTRA for name in documents.ALIASES},
 }
-_BY_SUFFIX: Mapping[str, str] = {".api.azureml.ms": ML, ".blob.core.windows.net": BLOB, ".azmk8s.io": KUBERNETES}
+_BY_SUFFIX: Mapping[str, str] = {
+    ".api.azureml.ms": ML,
+    ".blob.core.windows.net": BLOB,
+    ".azmk8s.io": KUBERNETES,
+    ".azurecr.io": REGISTRY,
+}
 
 
 class Names:

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.control import acceptance, judgement, ledger, removal, store, wording
+from ringfence.control import acceptance, explanations, judgement, ledger, removal, store, wording
 from ringfence.control.autoscaler import Autoscaler
 from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
-from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, State, Workload
+from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, Readiness, State, Workload
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
@@ -212,10 +212,19 @@ class Engine:
     def logs(self, id: ResourceId) -> str:
         """What the replicas of a service have printed, one after the other."""
         found = [item.key for item in self.state() if isinstance(item, Workload) and id.key in item.owners]
-        parts = [(key, self._driver.logs(key)) for key in sorted(found)]
+        parts = [(key, self._driver.logs(key) + self._not_pulled(key)) for key in sorted(found)]
         if len(parts) == 1:
             return parts[0][1]
         return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
+
+    def _not_pulled(self, workload: Key) -> str:
+        """Why the image of a workload is not there, as kubectl would tell it of the pod; "" when it is."""
+        item = self.state().items.get(workload)
+        assert isinstance(item, Workload)
+        seen = explanations.explained(self.snapshot(), self.observed()).get(item.image)
+        if seen is None or seen.readiness is not Readiness.FAILED:
+            return ""
+        return f"Waiting: {seen.code}. {seen.message}\n"
 
     def containers(self, id: ResourceId) -> Mapping[str, Key]:
         """The items of a container group that run, by the container's name."""

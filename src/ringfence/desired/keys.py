@@ -68,5 +68,10 @@ def pod(service: str, number: int) -> Key:
     return f"pod/{short(service)}-{number}"
 
 
+def image(service: str, number: int) -> Key:
+    """The image as the host of a replica has it."""
+    return f"img/{short(service)}-{number}"
+
+
 def router(cluster: str) -> Key:
     return f"router/{short(cluster)}"

@@ -13,8 +13,21 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from ringfence.desired import keys
-from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Tls, Workload
+from ringfence.desired import images, keys
+from ringfence.desired.state import (
+    AnyItem,
+    Bundle,
+    Environment,
+    File,
+    Image,
+    ImageBuild,
+    Key,
+    Route,
+    Router,
+    Target,
+    Tls,
+    Workload,
+)
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy import clusters, endpoints, environments, places, sizes, tokens
@@ -37,15 +50,18 @@ def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
     """Everything that scores, and what it needs."""
     routers: list[Place] = []
     replicas: dict[str, list[Place]] = {}
+    nodes: dict[str | None, list[Place]] = {}
     for place in everyone:
         if place.kind is Kind.ROUTER:
             routers.append(place)
+        elif place.kind is Kind.NODE:
+            nodes.setdefault(place.cluster, []).append(place)
         elif place.kind is Kind.REPLICA:
             replicas.setdefault(place.owner, []).append(place)
     served = [_served(snapshot, key, tuple(found)) for key, found in sorted(replicas.items())]
     yield from _shared(snapshot, served)
     for one in served:
-        yield from _workloads(snapshot, one)
+        yield from _workloads(snapshot, one, nodes.get(one.replicas[0].cluster, []))
     for place in routers:
         yield _router(snapshot, place, [one for one in served if one.replicas[0].cluster == place.cluster])
 
@@ -57,21 +73,35 @@ def _served(snapshot: Snapshot, key: str, replicas: tuple[Place, ...]) -> _Serve
 
 
 def _shared(snapshot: Snapshot, served: Iterable[_Served]) -> Iterator[AnyItem]:
-    """Environments and bundles, each once, with everyone who waits for it: services, and environments asked to be built."""
+    """Environments, their images and bundles, each once, with everyone who waits for it."""
     waiting: dict[Key, set[str]] = {}
-    found: dict[Key, Environment | Bundle] = {}
+    found: dict[Key, Environment | ImageBuild | Bundle] = {}
+
+    def wanted(by: Resource, *items: Environment | ImageBuild | Bundle | None) -> None:
+        for item in items:
+            if item is not None:
+                found[item.key] = item
+                waiting.setdefault(item.key, set()).add(by.key)
+
     for one in served:
-        for item in (environment(one.properties), bundle(snapshot, one.resource)):
-            found[item.key] = item
-            waiting.setdefault(item.key, set()).add(one.resource.key)
+        wanted(one.resource, environment(one.properties), image(snapshot, one.resource), bundle(snapshot, one.resource))
     for version in places.alive(snapshot, serving.ENVIRONMENT_VERSION):
         assert isinstance(version.properties, serving.EnvironmentVersion)
         if version.properties.build:
-            asked = _environment(version.properties.definition)
-            found[asked.key] = asked
-            waiting.setdefault(asked.key, set()).add(version.key)
+            wanted(version, _environment(version.properties.definition), image(snapshot, version))
     for key, item in found.items():
         yield dataclasses.replace(item, owners=tuple(sorted(waiting[key])))
+
+
+def image(snapshot: Snapshot, resource: Resource) -> ImageBuild | None:
+    """The image of the environment of a service or of a version, without owners. None while there is no registry for it."""
+    asked = resource.properties
+    if isinstance(asked, serving.EnvironmentVersion):
+        key = _environment(asked.definition).key
+    else:
+        assert isinstance(asked, serving.Service)
+        key = environment(asked).key
+    return images.build(snapshot, images.workspace_of(snapshot, resource), key)
 
 
 def environment(properties: serving.Service) -> Environment:
@@ -114,18 +144,30 @@ def _model_files(snapshot: Snapshot, version: Resource) -> list[File]:
     return [File(path=f"{root}/{blob.path}", blob=blob.sha256, unpack=unpack) for blob in asset.properties.blobs]
 
 
-def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
-    env, files = environment(one.properties).key, bundle(snapshot, one.resource).key
+def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator[Image | Workload]:
+    """Each replica, and the image it runs from as its node has it: replicas take the nodes in turn."""
+    made, files = image(snapshot, one.resource), bundle(snapshot, one.resource).key
+    if made is None or not nodes:
+        return
     needs = one.properties.container_resource_requirements
     cluster = snapshot.need(one.replicas[0].cluster or "")
     cores = max((size.cores for size in map(sizes.of_pool, clusters.pools_of(snapshot, cluster)) if size is not None), default=0)
     for place in one.replicas:
+        pulled = images.pull(
+            snapshot,
+            made,
+            cluster,
+            key=keys.image(one.resource.key, place.number),
+            endpoint=keys.endpoint(nodes[place.number % len(nodes)]),
+            nonce=one.properties.nonce,
+        )
+        yield dataclasses.replace(pulled, owners=(one.resource.key,))
         yield Workload(
             key=keys.pod(one.resource.key, place.number),
             owners=(one.resource.key,),
-            needs=(env, files),
+            needs=(pulled.key, files),
             endpoint=keys.endpoint(place),
-            environment=env,
+            image=pulled.key,
             bundle=files,
             variables=_variables(snapshot, one),
             # Without a limit of its own a pod is bounded by its node's cores, and by the memory it asked for.

@@ -21,6 +21,8 @@ from ringfence.desired.state import (
     Container,
     Endpoint,
     Environment,
+    Image,
+    ImageBuild,
     Key,
     Network,
     Observed,
@@ -31,7 +33,7 @@ from ringfence.desired.state import (
 from ringfence.drivers.base import Failure, Instance, RuleCount
 
 _T = TypeVar("_T")
-_LIVING = (Environment, Bundle, Workload, Container, Router)
+_LIVING = (Environment, ImageBuild, Image, Bundle, Workload, Container, Router)
 
 
 @dataclass(frozen=True, slots=True)

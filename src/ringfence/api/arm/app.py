@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
-from ringfence.api.arm import actions, directory, metadata, paths, wire
+from ringfence.api.arm import actions, directory, metadata, paths, registries, wire
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.authorization import Authorization
@@ -26,6 +26,7 @@ from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.arm.registry import spelled
 from ringfence.control.engine import Engine
 from ringfence.model import deployment, errors, private_dns
@@ -58,7 +59,14 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        verifier: Verifier,
+        subscription: Subscription,
+        issue: Issue | None,
+        images: RegistryActions | None = None,
+    ) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -66,6 +74,7 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._images = images
         self._authorization = Authorization(engine, subscription)
         self._containers = ContainerActions(engine, issue)
 
@@ -143,12 +152,17 @@ class Arm:
         """POST of something that is no resource: an action on the item before it."""
         assert path.id is not None
         kind, _, action = path.type.rpartition("/")
+        if path.type.lower() == registries.CHECK_NAME:
+            self._require(asked, "Microsoft.ContainerRegistry/checkNameAvailability/read", path.id)
+            return self._of_registries().check_name(asked)
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
         self._require(asked, authority.action(row.type, f"{action}/action"), path.id)
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
+        if row.type == registries.TYPE:
+            return self._of_registries().act(asked, path.id, action.lower())
         handler = actions.HANDLERS.get((row.type.lower(), action.lower()))
         if handler is not None:
             return handler(self._engine, asked, self._engine.get(path.id))
@@ -189,6 +203,9 @@ class Arm:
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             self._require(asked, "Microsoft.Resources/deployments/operations/read", path.id)
             return self._deployments.operations(path.id)
+        if path.type.lower() == registries.USAGES:
+            self._require(asked, f"{registries.TYPE}/listUsages/read", path.id)
+            return self._of_registries().usages(path.id)
         if path.type.lower().endswith("/privatelinkresources"):
             self._require(asked, authority.action(path.type, authority.READ), path.id)
             return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
@@ -202,6 +219,11 @@ class Arm:
         """Before anything is said about what is there. Raises Forbidden (`AuthorizationFailed`)."""
         access.require(self._engine.snapshot(), asked.caller, action, spelled(scope))
 
+    def _of_registries(self) -> RegistryActions:
+        if self._images is None:
+            raise errors.Unsupported("NotSupported", "This control plane keeps no images, so it has no registry to act on.")
+        return self._images
+
     def _own(self, subscription: str) -> None:
         """Raises for every subscription but the one there is."""
         if subscription.lower() == self._subscription.id:
@@ -213,9 +235,18 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None = None) -> Starlette:
-    """The application for `management.azure.com`. issue: tickets of connections into containers."""
-    arm = Arm(engine, verifier, subscription, issue)
+def build(
+    engine: Engine,
+    verifier: Verifier,
+    subscription: Subscription,
+    issue: Issue | None = None,
+    images: RegistryActions | None = None,
+) -> Starlette:
+    """The application for `management.azure.com`.
+
+    issue: tickets of connections into containers. images: None where no registry keeps any.
+    """
+    arm = Arm(engine, verifier, subscription, issue, images)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

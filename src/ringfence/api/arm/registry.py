@@ -137,7 +137,11 @@ _ROWS = (
     Row(type="Microsoft.KeyVault/vaults", versions=("2024-11-01", "2023-07-01", "2019-09-01")),
     Row(type="Microsoft.Insights/components", versions=("2020-02-02", "2015-05-01")),
     Row(type="Microsoft.OperationalInsights/workspaces", versions=("2023-09-01", "2020-08-01")),
-    Row(type="Microsoft.ContainerRegistry/registries", versions=("2023-07-01", "2019-05-01")),
+    Row(
+        type="Microsoft.ContainerRegistry/registries",
+        versions=("2025-11-01", "2023-07-01", "2019-05-01"),
+        actions=frozenset({"listcredentials", "regeneratecredential"}),
+    ),
     Row(type="Microsoft.MachineLearningServices/workspaces", versions=_ML, operations="workspaceOperationsStatus"),
     Row(
         type="Microsoft.MachineLearningServices/workspaces/computes",

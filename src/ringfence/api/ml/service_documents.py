@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from ringfence.api.ml import answers
 from ringfence.api.ml.models import document as model_document
 from ringfence.control.operations import Operation, Status
+from ringfence.desired import ml as desired
 from ringfence.model import serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
@@ -50,10 +51,10 @@ def document(snapshot: Snapshot, service: Resource, latest: Operation | None) ->
         "createdTime": answers.instant(service.created_at),
         "updatedTime": answers.instant(service.changed_at),
         "state": state(service, latest),
-        "error": failure(latest),
+        "error": failure(latest) if service.state is ProvisioningState.FAILED else None,
         "scoringUri": scoring_uri(snapshot, service),
         "models": _models(snapshot, service.id.parent, properties.environment_image_request.model_ids),
-        "imageId": None,
+        "imageId": image_location(snapshot, service),
         "imageDigest": None,
         "deploymentStatus": None,
         "operationId": latest.id if latest is not None else None,
@@ -77,6 +78,12 @@ def failure(latest: Operation | None) -> dict[str, object] | None:
     if latest is None or latest.status is not Status.FAILED:
         return None
     return {"code": latest.code, "statusCode": 400, "message": latest.message, "details": []}
+
+
+def image_location(snapshot: Snapshot, service: Resource) -> str | None:
+    """`<registry>.azurecr.io/azureml/azureml_<hash>:latest`: what the replicas run from."""
+    made = desired.image(snapshot, service)
+    return None if made is None else f"{made.registry}/{made.repository}:{made.tag}"
 
 
 def scoring_uri(snapshot: Snapshot, service: Resource) -> str | None:

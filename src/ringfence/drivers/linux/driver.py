@@ -12,15 +12,17 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed, Router, Workload
-from ringfence.drivers.base import Failure, Instance, RuleCount
-from ringfence.drivers.linux import instances, processes
+from ringfence.desired.state import AnyItem, Bundle, Environment, Image, ImageBuild, Key, Observed, Router, Workload
+from ringfence.drivers.base import Credential, Failure, Instance, Registries, RuleCount
+from ringfence.drivers.linux import environments, instances, processes
 from ringfence.drivers.linux.bundles import Bundles
 from ringfence.drivers.linux.certificates import Issue
 from ringfence.drivers.linux.cgroups import Cgroups
 from ringfence.drivers.linux.environments import Environments
 from ringfence.drivers.linux.fabric import ROOT, Fabric
 from ringfence.drivers.linux.folders import Folders, tail
+from ringfence.drivers.linux.pulls import PREFIX as PULLS
+from ringfence.drivers.linux.pulls import Pulls
 from ringfence.drivers.linux.routers import PREFIX as ROUTERS
 from ringfence.drivers.linux.routers import Routers
 from ringfence.drivers.linux.workloads import PREFIX as WORKLOADS
@@ -31,7 +33,7 @@ _LOG_TAIL = 256 * 1024
 _FAREWELL_S = 1.5
 _SWEEP_S = 30.0
 
-_Process = Environment | Bundle | Workload | Router
+_Process = Environment | ImageBuild | Image | Bundle | Workload | Router
 
 
 class LinuxDriver:
@@ -54,6 +56,8 @@ class LinuxDriver:
         self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial)
         self._routers = Routers(self._folders, self._cgroups, self.namespace, issue)
         self._environments = Environments(self._folders)
+        self._pulls = Pulls(self._folders, lambda key, kind: self.open_socket(key, socket.AF_INET, kind), self._credential)
+        self._registries: Registries | None = None
         self._bundles = Bundles(self._folders.bundles, self._folders.blobs)
         self._kept: set[Key] = set()
         self._swept = 0.0
@@ -63,12 +67,24 @@ class LinuxDriver:
         self._folders.prepare()
         self._fabric.prepare()
         self._bundles.prepare()
+        self._pulls.prepare()
+
+    def serve(self, registries: Registries) -> None:
+        """Build images with these, and pull with their credentials. Once, before the first pass."""
+        self._registries = registries
 
     def observe(self) -> Mapping[Key, Observed]:
         fabric = self._fabric.observe()
         self._sweep()
         self._let_go()
-        parts = (self._workloads.observe(), self._routers.observe(), self._environments.observe(), self._bundles.observe())
+        parts = (
+            self._workloads.observe(),
+            self._routers.observe(),
+            self._environments.observe(),
+            self._bundles.observe(),
+            self._pulls.observe(),
+            self._registries.builds() if self._registries is not None else {},
+        )
         return fabric | {key: seen for part in parts for key, seen in part.items() if key not in self._kept}
 
     def apply(self, plan: Plan) -> tuple[Failure, ...]:
@@ -90,6 +106,7 @@ class LinuxDriver:
         fabric = [item for item in plan.put if not isinstance(item, _Process)]
         if fabric:
             failures += self._fabric.put(fabric)
+            self._pulls.hurry()
         for item in plan.put:
             if isinstance(item, _Process) and item not in early:
                 failures += self._put(item)
@@ -124,6 +141,7 @@ class LinuxDriver:
         """Stop looking after things; what runs and filters goes on."""
         self._workloads.close()
         self._bundles.close()
+        self._pulls.close()
         self._fabric.close()
 
     def _dial(self, endpoint: Key) -> socket.socket:
@@ -146,15 +164,31 @@ class LinuxDriver:
                 failure = self._routers.put(item)
             case Environment():
                 failure = self._environments.put(item)
+            case ImageBuild():
+                failure = self._order(item)
+            case Image():
+                self._pulls.put(item)
             case Bundle():
                 self._bundles.put(item)
             case _:
                 raise ValueError(f"{item.key} is a {type(item).__name__}, which is no process")
         return [failure] if failure else []
 
+    def _order(self, item: ImageBuild) -> Failure | None:
+        if self._registries is None:
+            return Failure(item.key, "ImageBuildFailure", "Nothing keeps images here.")
+        try:
+            self._registries.build(item, environments.find(self._folders.environments, item.environment).folder)
+        except environments.NotBuilt as error:
+            return Failure(item.key, "ImageBuildFailure", str(error))
+        return None
+
+    def _credential(self, item: Image) -> Credential | None:
+        return self._registries.credential(item) if self._registries is not None else None
+
     @staticmethod
     def _is_process(key: Key) -> bool:
-        return key.startswith((WORKLOADS, ROUTERS, "env/", "bundle/"))
+        return key.startswith((WORKLOADS, ROUTERS, PULLS, "env/", "bundle/", "build/"))
 
     def _drop(self, key: Key) -> list[Failure]:
         failure: Failure | None = None
@@ -162,6 +196,11 @@ class LinuxDriver:
             self._workloads.drop(key)
         elif key.startswith(ROUTERS):
             self._routers.drop(key)
+        elif key.startswith(PULLS):
+            self._pulls.drop(key)
+        elif key.startswith("build/"):
+            if self._registries is not None:
+                self._registries.forget(key)
         elif key.startswith("env/"):
             failure = self._environments.drop(key)
         else:

@@ -54,7 +54,7 @@ class Status:
 class Supervisor:
     """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group.
 
-    uses: keys of the bundle and the environment that its program runs from.
+    uses: keys of the bundle and the image that its program runs from.
     """
 
     pid: int
@@ -104,7 +104,7 @@ def stamps(item: Workload | Router | Container, group: str) -> dict[str, str]:
     port = 0 if isinstance(item, Container) else item.port
     marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(port), GROUP: group}
     if isinstance(item, Workload):
-        marks[USES] = f"{item.environment} {item.bundle}"
+        marks[USES] = f"{item.image} {item.bundle}"
     elif isinstance(item, Container):
         marks[USES] = item.image
     return {**marks, "PATH": "/usr/bin:/bin"}

@@ -4,7 +4,7 @@
 another on the same endpoint is started beside it: the old one serves until the new one does, and
 goes on if that never comes. How a cell is
 built is in `cell`, how a process is kept alive in `supervise`, what its environment and
-its files are in `environments` and `bundles`.
+its files are in `image_store` and `bundles`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ringfence.desired.state import Key, Observed, Readiness, Workload
 from ringfence.drivers.base import Failure
-from ringfence.drivers.linux import bundles, cell_view, environments, processes, run
+from ringfence.drivers.linux import bundles, cell_view, image_store, image_view, processes, run
 from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
 from ringfence.drivers.linux.folders import Folders, slug
 from ringfence.drivers.linux.launch_spec import LaunchSpec
@@ -86,7 +86,7 @@ class Workloads:
             run.launch(spec, processes.stamps(item, group))
         except KeyError:
             return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
-        except (CgroupError, environments.NotBuilt, run.LaunchError) as error:
+        except (CgroupError, image_store.NotPulled, image_view.UnfitImage, run.LaunchError) as error:
             return Failure(item.key, "ContainerCannotRun", f"{item.key} cannot be started: {error}")
         return None
 
@@ -104,7 +104,7 @@ class Workloads:
         self._prober.close()
 
     def uses(self, dropped: Collection[Key]) -> frozenset[Key]:
-        """Bundles and environments that processes of other keys than these run from, or may be started from again."""
+        """Bundles and images that processes of other keys than these run from, or may be started from again."""
         found = processes.scan(self._folders.statuses, PREFIX)
         return frozenset(used for key, supervisors in found.items() if key not in dropped for s in supervisors for used in s.uses)
 
@@ -126,19 +126,20 @@ class Workloads:
         return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status))
 
     def _spec(self, item: Workload, group: str, replaces: Sequence[int]) -> LaunchSpec:
-        environment = environments.find(self._folders.environments, item.environment)
+        image = image_store.find(self._folders, item.image)
+        program = image_view.program(image)
         name = slug(item.key)
         binds, links = cell_view.system()
         binds += cell_view.certificates(self._folders.trust)
-        binds += cell_view.prefixes([*environment.prefixes, str(environment.folder)])
+        binds += image_view.binds(image)
         binds.append((str(bundles.content(self._folders.bundles, item.bundle)), APP_ROOT, "ro"))
         binds.append((str(self._scoring), f"{_RUNTIME}/{_PACKAGE}", "ro"))
         limited = self._cgroups.enforced
         limits = Limits(memory_mb=item.memory_mb, cpu=item.cpu, processes=_PROCESSES)
         return LaunchSpec(
             key=item.key,
-            argv=[str(environment.folder / "bin" / "python"), "-c", _START],
-            variables=_variables(item, environment.folder),
+            argv=[program, "-c", _START],
+            variables=_variables(item, Path(program).parent.parent),
             directory=APP_ROOT,
             network=self._namespace(item.endpoint),
             hostname=name[:63],

@@ -40,6 +40,7 @@ from ringfence.policy.admission import (
     private_link,
     public_addresses,
     references,
+    registries,
     security,
 )
 from ringfence.policy.admission.case import Advice, Case, Rule
@@ -85,7 +86,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
     access.VAULT: _Rules(rules=plain.RULES),
     authorization_nouns.ROLE_ASSIGNMENT: _Rules(rules=authorization.ASSIGNMENT_RULES),
     authorization_nouns.ROLE_DEFINITION: _Rules(rules=authorization.DEFINITION_RULES),
-    registry.REGISTRY: _Rules(rules=plain.RULES),
+    registry.REGISTRY: _Rules(rules=(*registries.RULES, *plain.RULES)),
 }
 
 

@@ -256,8 +256,8 @@ def _account(engine: Engine, name: str) -> str | None:
 
 def _own(engine: Engine, admin: Admin) -> None:
     """The administrator may do everything: as an application, and as a person."""
-    for object_id in (admin.object_id, administrator.person_id(_principal(admin))):
-        first_owner.ensure_owner(engine, admin.subscription_id, object_id)
+    first_owner.ensure_owner(engine, admin.subscription_id, admin.object_id)
+    first_owner.ensure_owner(engine, admin.subscription_id, administrator.person_id(_principal(admin)), "User")
 
 
 class _Server(uvicorn.Server):

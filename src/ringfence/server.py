@@ -34,8 +34,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 import ringfence
-from ringfence.api import hosts, kubernetes, proxy, tls
+from ringfence.api import doors, hosts, proxy, tls
 from ringfence.api.arm import app as arm
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.blob import app as blob
@@ -43,6 +44,10 @@ from ringfence.api.blob import bearer
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
+from ringfence.api.kubernetes import app as kubernetes
+from ringfence.api.kubernetes import plates
+from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
+from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
@@ -102,11 +107,12 @@ class _Ground:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What the data planes keep beside resources."""
+    """What the data planes keep beside resources. keys: of the credentials of clusters."""
 
     blobs: blobs.Blobs
     images: Images
     passwords: RegistryPasswords
+    keys: Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +203,9 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     ground.serve(publisher)
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
-    names = hosts.Names(engine.snapshot)
-    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords)))
+    keys = Keys.load(layout.folder / "pki" / "clusters.key")
+    names = hosts.Names(engine.snapshot, lambda snapshot: plates.plates(snapshot, keys))
+    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords, keys)))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
@@ -206,11 +213,15 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
     tenant = admin.tenant_id.lower()
     verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
     sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
+    ca = (layout.folder / "pki" / "ca.pem").read_bytes()
+    credentials = Credentials(engine, kept.keys, ca, tenant)
+    callers = Authenticator(kept.keys, verifier.accepting(AUDIENCES), _now)
     subscription = Subscription(admin.subscription_id.lower(), tenant)
+    of_images = RegistryActions(engine, kept.images, kept.passwords)
     registry_tokens = Tokens(tokens.load_key(layout.folder / "pki" / "registry.key"), _now, _new_id)
     desk = Desk(registry_tokens, registry_callers.Callers(verifier, engine), kept.passwords)
     return {
-        hosts.ARM: arm.build(engine, verifier, subscription, images=RegistryActions(engine, kept.images, kept.passwords)),
+        hosts.ARM: arm.build(engine, verifier, subscription, credentials, images=of_images),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
@@ -222,7 +233,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
             _new_id,
             bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
         ),
-        hosts.KUBERNETES: kubernetes.build(),
+        hosts.KUBERNETES: kubernetes.build(engine, callers, ca.decode(), _now),
         hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),
     }
 
@@ -268,7 +279,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
+def _server(app: ASGIApp, choose: Callable[[str], ssl.SSLContext] | None = None) -> _Server:
+    """choose: the context for the address that was dialled; None without TLS."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -284,7 +296,8 @@ def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
         timeout_graceful_shutdown=_FAREWELL_S,
     )
     config.load()
-    config.ssl = context
+    if choose is not None:
+        config.http_protocol_class = doors.protocol(choose)
     return _Server(config)
 
 
@@ -294,9 +307,9 @@ async def _serve(layout: Layout, ground: _Ground, plane: _Plane, proxy_fd: int |
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    context = tls.server_context(layout.folder, plane.names.serves, _now)
+    listeners = tls.Listeners(layout.folder, plane.names.serves, _now)
     servers = (
-        (_server(plane.azure, context), ground.edge),
+        (_server(plane.azure, lambda address: listeners.of(plane.names.plate(address))), ground.edge),
         (_server(plane.local), _unix_socket(layout.control_socket)),
     )
     plane.engine.start()

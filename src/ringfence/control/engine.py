@@ -217,6 +217,10 @@ class Engine:
             return parts[0][1]
         return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
 
+    def log(self, key: Key) -> str:
+        """What one workload or router has printed."""
+        return self._driver.logs(key)
+
     def _not_pulled(self, workload: Key) -> str:
         """Why the image of a workload is not there, as kubectl would tell it of the pod; "" when it is."""
         item = self.state().items.get(workload)

@@ -21,6 +21,7 @@ from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.authorization import Authorization
 from ringfence.api.arm.container_actions import ContainerActions, Issue
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
@@ -64,6 +65,7 @@ class Arm:
         engine: Engine,
         verifier: Verifier,
         subscription: Subscription,
+        credentials: Credentials,
         issue: Issue | None,
         images: RegistryActions | None = None,
     ) -> None:
@@ -76,6 +78,7 @@ class Arm:
         self._deployments = Deployments(engine, subscription.tenant)
         self._images = images
         self._authorization = Authorization(engine, subscription)
+        self._credentials = credentials
         self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
@@ -166,12 +169,7 @@ class Arm:
         handler = actions.HANDLERS.get((row.type.lower(), action.lower()))
         if handler is not None:
             return handler(self._engine, asked, self._engine.get(path.id))
-        self._engine.get(path.id)
-        raise errors.Unsupported(
-            "NotSupported",
-            "Ringfence does not hand out credentials of a cluster in this version: its API server takes none.",
-            target=action,
-        )
+        return self._credentials.answer(asked, path.id, action)
 
     def _read(self, asked: Asked, path: Path, version: str) -> Response:
         match path.about:
@@ -239,6 +237,7 @@ def build(
     engine: Engine,
     verifier: Verifier,
     subscription: Subscription,
+    credentials: Credentials,
     issue: Issue | None = None,
     images: RegistryActions | None = None,
 ) -> Starlette:
@@ -246,7 +245,7 @@ def build(
 
     issue: tickets of connections into containers. images: None where no registry keeps any.
     """
-    arm = Arm(engine, verifier, subscription, issue, images)
+    arm = Arm(engine, verifier, subscription, credentials, issue, images)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

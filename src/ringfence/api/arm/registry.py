@@ -127,7 +127,12 @@ _ROWS = (
     _dns_row("Microsoft.Network/privateDnsZones/virtualNetworkLinks"),
     *(_dns_row(f"Microsoft.Network/privateDnsZones/{kind}") for kind in private_dns.KINDS),
     *(_connection_row(type) for type in _TARGETS),
-    Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
+    Row(
+        type="Microsoft.ContainerService/managedClusters",
+        verbs=_READ,
+        versions=("2025-08-01", "2024-09-01", "2024-02-01"),
+        actions=frozenset({"listclusterusercredential", "listclusteradmincredential", "listclustermonitoringusercredential"}),
+    ),
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(
         type="Microsoft.ManagedIdentity/userAssignedIdentities",

@@ -56,6 +56,7 @@ from ringfence.api.registry import app as registry
 from ringfence.api.registry import callers as registry_callers
 from ringfence.api.registry.sign_in import Desk
 from ringfence.api.registry.tokens import Tokens
+from ringfence.api.terminals import Terminals
 from ringfence.control import blobs, first_owner
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
@@ -78,6 +79,8 @@ log = logging.getLogger("server")
 _KEEP_ALIVE_S = 75
 _FAREWELL_S = 2
 _BACKLOG = 1024
+#: Bytes of one message of a websocket: what is typed at a terminal.
+_MOST_MESSAGE = 1 << 20
 #: A request goes through three threads; with Python's 5 ms, a thread that computes makes each of them wait.
 _SWITCH_S = 0.0005
 _HTTPS = 443
@@ -220,8 +223,9 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
     of_images = RegistryActions(engine, kept.images, kept.passwords)
     registry_tokens = Tokens(tokens.load_key(layout.folder / "pki" / "registry.key"), _now, _new_id)
     desk = Desk(registry_tokens, registry_callers.Callers(verifier, engine), kept.passwords)
+    terminals = Terminals(engine, time.monotonic)
     return {
-        hosts.ARM: arm.build(engine, verifier, subscription, credentials, images=of_images),
+        hosts.ARM: arm.build(engine, verifier, subscription, credentials, issue=terminals.issue, images=of_images),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
@@ -234,6 +238,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
             bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
         ),
         hosts.KUBERNETES: kubernetes.build(engine, callers, ca.decode(), _now),
+        hosts.TERMINALS: terminals,
         hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),
     }
 
@@ -284,7 +289,9 @@ def _server(app: ASGIApp, choose: Callable[[str], ssl.SSLContext] | None = None)
     config = uvicorn.Config(
         app,
         http="h11",
-        ws="none",
+        ws="wsproto",
+        ws_max_size=_MOST_MESSAGE,
+        ws_per_message_deflate=False,
         loop="none",
         lifespan="off",
         log_config=None,

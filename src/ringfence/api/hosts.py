@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 ARM, ENTRA, ML, BLOB, KUBERNETES, REGISTRY = "arm", "entra", "ml", "blob", "kubernetes", "registry"
 #: The page where people enter the code of a device; Microsoft Graph.
 DEVICE, GRAPH = "device", "graph"
+#: Connections into containers: the one application that is spoken to by websocket, and by nothing else.
+TERMINALS = "terminals"
 
 _EXACT: Mapping[str, str] = {
     "management.azure.com": ARM,
@@ -35,6 +37,7 @@ _BY_SUFFIX: Mapping[str, str] = {
     ".blob.core.windows.net": BLOB,
     ".azmk8s.io": KUBERNETES,
     ".azurecr.io": REGISTRY,
+    ".management.azurecontainer.io": TERMINALS,
 }
 
 
@@ -81,14 +84,17 @@ def build(host_names: Names, apps: Mapping[str, ASGIApp]) -> ASGIApp:
     """One application out of many. apps: one for each key of this module."""
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        # `server` switches websockets and lifespan off, as they belong to no host: nothing else arrives here.
-        assert scope["type"] == "http", scope["type"]
+        # `server` switches lifespan off, as it belongs to no host: nothing else arrives here.
+        assert scope["type"] in ("http", "websocket"), scope["type"]
         given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         app = host_names.application(given[0]) if len(given) == 1 else None
+        if scope["type"] == "websocket" and app != TERMINALS:
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if app is None and scope.get("server") and host_names.plate(scope["server"][0]) is not None:
             # Pods know the API server of their cluster by an address, and by names that exist only there.
             app = KUBERNETES
-        if app is None:
+        if app is None or (scope["type"] == "http" and app == TERMINALS):
             await _misdirected(given)(scope, receive, send)
             return
         await apps[app](scope, receive, send)

@@ -21,8 +21,8 @@ _NAMED = (
     ml.WORKSPACE,
     compute.MANAGED_CLUSTER,
     storage.STORAGE_ACCOUNT,
-    registry.REGISTRY,
     balancing_nouns.PUBLIC_ADDRESS,
+    registry.REGISTRY,
 )
 
 

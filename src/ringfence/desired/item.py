@@ -1,6 +1,6 @@
 """What every item of the contract with drivers has: a key, owners, needs, and a fingerprint over the rest.
 
-The items themselves are in `state` and `contents`. Imports nothing of ours.
+The items themselves are in `state`, `contents` and `container_items`. Imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import ClassVar
 
 Key = str
+
+#: The platform address of every VNet: resolver and source of health probes.
+PLATFORM_ADDRESS = "168.63.129.16"
 
 #: Fields that a fingerprint does not cover.
 _APART = ("owners", "_fingerprint")

@@ -75,3 +75,15 @@ def image(service: str, number: int) -> Key:
 
 def router(cluster: str) -> Key:
     return f"router/{short(cluster)}"
+
+
+def container_group(group: str) -> Key:
+    return f"grp/{short(group)}"
+
+
+def container(group: str, name: str) -> Key:
+    return f"ctr/{short(group)}-{name}"
+
+
+def container_image(group: str, name: str) -> Key:
+    return f"img/{short(group)}-{name}"

@@ -14,18 +14,19 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
+from ringfence.desired.container_items import Container as Container
+from ringfence.desired.container_items import Volume as Volume
 from ringfence.desired.contents import Bundle as Bundle
 from ringfence.desired.contents import Environment as Environment
 from ringfence.desired.contents import File as File
 from ringfence.desired.contents import Image as Image
 from ringfence.desired.contents import ImageBuild as ImageBuild
+from ringfence.desired.item import PLATFORM_ADDRESS as PLATFORM_ADDRESS
 from ringfence.desired.item import Item as Item
 from ringfence.desired.item import Key as Key
 
 #: The key of the network that stands for the internet (the `edge` namespace).
 INTERNET: Key = "net/internet"
-#: The platform address of every VNet: resolver and source of health probes.
-PLATFORM_ADDRESS = "168.63.129.16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +187,17 @@ class View(Item):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Liveness:
+    """When a process that does not answer `GET /` any more is started again. Times in seconds; counts in a row."""
+
+    delay_s: float
+    period_s: float
+    timeout_s: float
+    successes: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
@@ -205,43 +217,7 @@ class Workload(Item):
     port: int
     nameserver: str = PLATFORM_ADDRESS
     nonce: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """A folder inside a container. shared: a name, for a folder that the containers of one group share; else files.
-
-    files: name to content in base64. read_only: it cannot be written from this container.
-    """
-
-    path: str
-    shared: str = ""
-    files: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container(Item):
-    """A process whose root is an image, sandboxed, in an endpoint's namespace; containers there share its loopback.
-
-    container: its name in its group. image: key of the Image. command: exec form, or empty for what the image says.
-    variables, cpu, memory_mb, nonce: as a Workload's. restart: "Always", "OnFailure" or "Never".
-    group: key that shared folders belong to.
-    """
-
-    rank: ClassVar[int] = 72
-    endpoint: Key
-    group: Key
-    container: str
-    image: Key
-    command: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    volumes: tuple[Volume, ...] = ()
-    cpu: float
-    memory_mb: int
-    restart: str = "Always"
-    nameserver: str = PLATFORM_ADDRESS
-    nonce: str = ""
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,13 +255,17 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router(Item):
-    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`."""
+    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`.
+
+    root: the one service that is served at `/`; "" for all of them below their names.
+    """
 
     rank: ClassVar[int] = 80
     endpoint: Key
     port: int
     routes: tuple[Route, ...]
     tls: Tls | None = None
+    root: str = ""
 
 
 AnyItem = (

@@ -8,7 +8,7 @@ The drivers themselves live beside this file; which one runs is decided in `serv
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -104,6 +104,13 @@ class Driver(Protocol):
 
     def instance(self, key: Key) -> Instance | None:
         """What is seen of a container or a scoring process; None when nothing of it was started. Callable from any thread."""
+        ...
+
+    def terminal(self, key: Key, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        """Run a command in a container, at a terminal; its bytes pass through the socket. Callable from any thread.
+
+        Raises KeyError when the container does not run, OSError when the command cannot be started.
+        """
         ...
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from ringfence.model import compute, containers, group, ml, network, registry, serving, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
-from ringfence.policy import container_groups, registries
+from ringfence.policy import container_groups, registries, service_groups
 
 #: The network of a cluster that names none, as AKS lays it out.
 _OWN_SPACE, _OWN_SUBNET = "10.224.0.0/12", "10.224.0.0/16"
@@ -144,6 +144,12 @@ def _of_workspace(snapshot: Snapshot, owner: Resource) -> Iterator[Resource]:
     yield dataclasses.replace(account, sku={"name": "Standard_LRS", "tier": "Standard"}, kind="StorageV2")
 
 
+def _of_service(snapshot: Snapshot, service: Resource) -> Iterator[Resource]:
+    """The workspace's registry, and the container group of a service that is not on a cluster."""
+    yield from _registry_of(snapshot, service)
+    yield from service_groups.companions(snapshot, service)
+
+
 def _registry_of(snapshot: Snapshot, user: Resource) -> Iterator[Resource]:
     """The registry of a workspace that names none, made when the first image is: with an admin user, as AML (v1) makes it."""
     id = user.id
@@ -161,7 +167,7 @@ _MAKERS: Mapping[str, Callable[[Snapshot, Resource], Iterator[Resource]]] = {
     compute.MANAGED_CLUSTER: _of_cluster,
     compute.AGENT_POOL: _of_pool,
     ml.WORKSPACE: _of_workspace,
-    serving.SERVICE: _registry_of,
+    serving.SERVICE: _of_service,
     serving.ENVIRONMENT_VERSION: _registry_of,
     containers.CONTAINER_GROUP: lambda snapshot, resource: iter(container_groups.companions(snapshot, resource)),
 }

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import AnyItem, Bundle, Environment, Image, ImageBuild, Key, Observed, Router, Workload
+from ringfence.desired.state import AnyItem, Bundle, Container, Environment, Image, ImageBuild, Key, Observed, Router, Workload
 from ringfence.drivers.base import Credential, Failure, Instance, Registries, RuleCount
-from ringfence.drivers.linux import environments, instances, processes
+from ringfence.drivers.linux import environments, image_store, instances, processes
 from ringfence.drivers.linux.bundles import Bundles
 from ringfence.drivers.linux.certificates import Issue
 from ringfence.drivers.linux.cgroups import Cgroups
+from ringfence.drivers.linux.containers import PREFIX as CONTAINERS
+from ringfence.drivers.linux.containers import Containers
 from ringfence.drivers.linux.environments import Environments
 from ringfence.drivers.linux.fabric import ROOT, Fabric
 from ringfence.drivers.linux.folders import Folders, tail
@@ -33,7 +35,7 @@ _LOG_TAIL = 256 * 1024
 _FAREWELL_S = 1.5
 _SWEEP_S = 30.0
 
-_Process = Environment | ImageBuild | Image | Bundle | Workload | Router
+_Process = Environment | ImageBuild | Image | Bundle | Workload | Container | Router
 
 
 class LinuxDriver:
@@ -54,6 +56,9 @@ class LinuxDriver:
         self._cgroups = Cgroups(cgroups)
         self._fabric = Fabric(runtime_dir)
         self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial)
+        self._containers = Containers(
+            self._folders, self._cgroups, self.namespace, lambda key: image_store.find(self._folders, key)
+        )
         self._routers = Routers(self._folders, self._cgroups, self.namespace, issue)
         self._environments = Environments(self._folders)
         self._pulls = Pulls(self._folders, lambda key, kind: self.open_socket(key, socket.AF_INET, kind), self._credential)
@@ -79,6 +84,7 @@ class LinuxDriver:
         self._let_go()
         parts = (
             self._workloads.observe(),
+            self._containers.observe(),
             self._routers.observe(),
             self._environments.observe(),
             self._bundles.observe(),
@@ -93,7 +99,7 @@ class LinuxDriver:
         for router in early:
             failures += self._put(router)
         ours = [key for key in plan.drop if self._is_process(key)]
-        used = self._workloads.uses(plan.drop)
+        used = self._workloads.uses(plan.drop) | self._containers.uses(plan.drop)
         for key in ours:
             if key in used:
                 self._kept.add(key)
@@ -121,6 +127,9 @@ class LinuxDriver:
     def instance(self, key: Key) -> Instance | None:
         found = processes.scan(self._folders.statuses, key).get(key, [])
         return instances.of(found[0].status) if found else None
+
+    def terminal(self, key: Key, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        return self._containers.terminal(key, command, rows, columns)
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:
         return self._fabric.counters(network)
@@ -150,7 +159,7 @@ class LinuxDriver:
     def _let_go(self) -> None:
         """Drop what was kept, no longer wanted and so not reported, for a process that has been replaced meanwhile."""
         if self._kept:
-            for key in self._kept - self._workloads.uses(()):
+            for key in self._kept - self._workloads.uses(()) - self._containers.uses(()):
                 if not self._drop(key):
                     self._kept.discard(key)
 
@@ -160,6 +169,8 @@ class LinuxDriver:
         match item:
             case Workload():
                 failure = self._workloads.put(item)
+            case Container():
+                failure = self._containers.put(item)
             case Router():
                 failure = self._routers.put(item)
             case Environment():
@@ -188,12 +199,14 @@ class LinuxDriver:
 
     @staticmethod
     def _is_process(key: Key) -> bool:
-        return key.startswith((WORKLOADS, ROUTERS, PULLS, "env/", "bundle/", "build/"))
+        return key.startswith((WORKLOADS, CONTAINERS, ROUTERS, PULLS, "env/", "bundle/", "build/"))
 
     def _drop(self, key: Key) -> list[Failure]:
         failure: Failure | None = None
         if key.startswith(WORKLOADS):
             self._workloads.drop(key)
+        elif key.startswith(CONTAINERS):
+            self._containers.drop(key)
         elif key.startswith(ROUTERS):
             self._routers.drop(key)
         elif key.startswith(PULLS):
@@ -209,7 +222,7 @@ class LinuxDriver:
 
     def _await_farewell(self, dropped: frozenset[Key]) -> None:
         until = time.monotonic() + _FAREWELL_S
-        while self._workloads.alive(dropped) and time.monotonic() < until:
+        while (self._workloads.alive(dropped) or self._containers.alive(dropped)) and time.monotonic() < until:
             time.sleep(0.02)
 
     def _sweep(self) -> None:
@@ -217,4 +230,5 @@ class LinuxDriver:
         if time.monotonic() - self._swept > _SWEEP_S:
             self._swept = time.monotonic()
             processes.sweep(self._folders.statuses)
+            self._containers.sweep()
             self._cgroups.sweep(processes.groups(self._folders.statuses))

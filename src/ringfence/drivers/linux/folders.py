@@ -30,6 +30,11 @@ class Folders:
         return self.runtime / "routers"
 
     @property
+    def volumes(self) -> Path:
+        """What containers share or are given as files; on memory."""
+        return self.runtime / "volumes"
+
+    @property
     def environments(self) -> Path:
         return self.state / "environments"
 
@@ -69,7 +74,7 @@ class Folders:
 
     def prepare(self) -> None:
         """Make what is missing."""
-        for folder in (self.statuses, self.cell, self.routers, self.pulls, self.environments, self.bundles):
+        for folder in (self.statuses, self.cell, self.routers, self.volumes, self.pulls, self.environments, self.bundles):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.state / "logs" / "pods", self.state / "logs" / "builds"):
             folder.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from ringfence.model import private_link as link_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
+    aci,
     aks,
     authorization,
     balancing,
@@ -79,7 +80,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
     **dict.fromkeys(dns_nouns.RECORDS.values(), _Rules(rules=private_dns.RECORD_RULES)),
     ml_nouns.COMPUTE: _Rules((*aks.SHAPE, references.targets_exist), aks.RULES),
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
-    serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),
+    serving.SERVICE: _Rules(ml.SERVICE_SHAPE, (*ml.SERVICE_RULES, aci.rules_hold)),
     serving.MODEL_VERSION: _Rules(rules=(references.targets_exist,)),
     serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),

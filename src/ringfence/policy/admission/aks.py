@@ -141,7 +141,7 @@ def plan_stays(case: Case) -> Iterator[Finding]:
         ("networkProfile.serviceCidr", before.service_cidr, after.service_cidr),
         ("networkProfile.dnsServiceIP", before.dns_service_ip, after.dns_service_ip),
         ("networkProfile.dockerBridgeCidr", before.docker_bridge_cidr, after.docker_bridge_cidr),
-        ("agentPoolProfile.vnetSubnetID", _subnet(case.old), _subnet(case.new)),
+        ("agentPoolProfile.vnetSubnetID", _subnet(case, case.old), _subnet(case, case.new)),
         ("agentPoolProfile.vmSize", before.agent_vm_size.lower(), after.agent_vm_size.lower()),
         ("location", companions.region(case.old), companions.region(case.new)),
     )
@@ -151,9 +151,15 @@ def plan_stays(case: Case) -> Iterator[Finding]:
             yield errors.Invalid("PropertyChangeNotAllowed", message, target=name)
 
 
-def _subnet(owner: Resource) -> str:
-    """What a compute names as the subnet of its nodes."""
-    return (clusters.aks(owner).networking.subnet_id or "").lower()
+def _subnet(case: Case, owner: Resource) -> str:
+    """The subnet of a compute's nodes: the one it names, else where they are, which is what clients put back."""
+    named, cluster = clusters.aks(owner).networking.subnet_id, clusters.cluster_of(case.snapshot, owner)
+    if named or cluster is None:
+        return (named or "").lower()
+    assert isinstance(owner.properties, ml.Compute)
+    # Of a cluster of its own the snapshot knows already what is asked for.
+    attached = owner.properties.resource_id is not None
+    return (clusters.nodes_subnet(case.snapshot, cluster) if attached else companions.own_subnet(cluster)).key
 
 
 def services_still_fit(case: Case) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
-from ringfence.control import blobs
+from ringfence.control import blobs, first_owner
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
@@ -164,6 +164,7 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     identities = Identities(store, lambda: secrets.token_bytes(16), _now)
     _know(identities, admin)
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
+    _own(engine, admin)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
     contents.sweep(engine.snapshot())
     locations = Locations(engine, ground.driver)
@@ -191,8 +192,11 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -
 
 def _know(identities: Identities, admin: Admin) -> None:
     """The administrator of admin.json may sign in, with the secret that stands there."""
-    principal = Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
-    administrator.ensure(identities, principal, admin.client_secret, _now())
+    administrator.ensure(identities, _principal(admin), admin.client_secret, _now())
+
+
+def _principal(admin: Admin) -> Principal:
+    return Principal(client_id=admin.client_id, object_id=admin.object_id, display_name="ringfence-admin")
 
 
 def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozenset[str] | None:
@@ -207,6 +211,12 @@ def _account(engine: Engine, name: str) -> str | None:
     """The storage account of a name, as the blob service knows it."""
     found = (r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name.lower())
     return next(map(blobs.account_of, found), None)
+
+
+def _own(engine: Engine, admin: Admin) -> None:
+    """The administrator may do everything: as an application, and as a person."""
+    for object_id in (admin.object_id, administrator.person_id(_principal(admin))):
+        first_owner.ensure_owner(engine, admin.subscription_id, object_id)
 
 
 class _Server(uvicorn.Server):

@@ -20,6 +20,7 @@ from ringfence.api.arm import app
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.entra.tokens import Signer, Subject
 from ringfence.api.entra.verify import Verifier
+from ringfence.control import first_owner
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities
 from ringfence.control.store import Store
@@ -50,8 +51,9 @@ class Arm:
         self.signer = Signer(key, TENANT, lambda: self.now(), _new_id)
         identities = Identities(self.store, lambda: secrets.token_bytes(16), lambda: self.now())
         self.engine = Engine(self.store, self.driver, clock=lambda: self.now(), new_id=_new_id, identities=identities)
-        verifier = Verifier(key.public_key(), TENANT, lambda: self.now())
+        verifier = Verifier(key.public_key(), TENANT, lambda: self.now(), standing=lambda who, _: identities.groups_of(who))
         subscription = Subscription(SUBSCRIPTION.rpartition("/")[2], TENANT)
+        first_owner.ensure_owner(self.engine, subscription.id, "object")
         self.client = asking(app.build(self.engine, verifier, subscription), ORIGIN)
         self.token = self.signer.issue(Subject("client", "object"), MANAGEMENT)
 

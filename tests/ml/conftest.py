@@ -16,6 +16,7 @@ from ringfence.api.blob import app as blob
 from ringfence.api.entra import tokens
 from ringfence.api.entra.verify import Verifier
 from ringfence.api.ml import app
+from ringfence.control import first_owner
 from ringfence.control.blobs import Blobs, account_of
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
@@ -46,6 +47,7 @@ def plane(tmp_path: Path, key: rsa.RSAPrivateKey, asking: Callable[[ASGIApp, str
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]
         return account_of(found[0]) if found else None
 
+    first_owner.ensure_owner(engine, "sub", "oid")
     client = asking(application, "https://eastus2.api.azureml.ms")
     client.headers["Authorization"] = f"Bearer {signer.issue(tokens.Subject('app', 'oid'), 'https://management.azure.com/')}"
     engine.start()

@@ -36,6 +36,7 @@ from ringfence.api.entra import app as entra_app
 from ringfence.api.entra import tokens
 from ringfence.api.entra.verify import Verifier
 from ringfence.api.ml import app as ml_app
+from ringfence.control import first_owner
 from ringfence.control.blobs import Blobs, account_of
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
@@ -108,6 +109,7 @@ def serve(folder: Path, secret: str) -> None:
     blobs = Blobs(store, Contents(folder / "blobs", new_id), clock, new_id)
     signer = tokens.Signer(tokens.load_key(folder / "pki" / "tokens.key"), SUBSCRIPTION.tenant, clock, new_id)
     verifier = Verifier(signer.public_key, SUBSCRIPTION.tenant, clock)
+    first_owner.ensure_owner(engine, SUBSCRIPTION.id, "object")
 
     def account(name: str) -> str | None:
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]

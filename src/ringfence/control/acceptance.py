@@ -1,6 +1,7 @@
 """What a PUT means, against one snapshot: everything that would be written, or Azure's refusal.
 
-Order: preconditions, parents, other operations, companions, the documented rules, addresses.
+Order: the right to write, preconditions, parents, other operations, companions, rights on what is referred to, the
+documented rules, addresses.
 Nothing is written here; the engine stores the decision in the transaction in which the snapshot
 was read.
 """
@@ -17,7 +18,8 @@ from ringfence.desired import alloc
 from ringfence.model import catalog, errors
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot, region_of
-from ringfence.policy import admission
+from ringfence.policy import admission, authority
+from ringfence.policy.access import Caller
 from ringfence.policy.companions import companions
 from ringfence.policy.private_companions import accompanied
 
@@ -29,13 +31,14 @@ _SHOWS_CHILDREN = frozenset({"microsoft.network/virtualnetworks", "microsoft.net
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """also, remove: children of the draft. The etags as sent, without quotes."""
+    """also, remove: children of the draft. The etags as sent, without quotes. caller: None is the platform itself."""
 
     draft: Resource
     also: tuple[Resource, ...] = ()
     remove: tuple[ResourceId, ...] = ()
     if_match: str | None = None
     if_none_match: str | None = None
+    caller: Caller | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,8 @@ def decide(snapshot: Snapshot, request: Request, moment: Moment) -> Decision:
     """Raises errors.Problem."""
     id = spelled(snapshot, request.draft.id)
     old = snapshot.get(id)
+    if request.caller is not None:
+        authority.require_write(snapshot, request.caller, dataclasses.replace(request.draft, id=id))
     _preconditions(id, old, request)
     _parents(snapshot, id)
     main = _stored(old, dataclasses.replace(request.draft, id=id), moment)
@@ -76,6 +81,8 @@ def decide(snapshot: Snapshot, request: Request, moment: Moment) -> Decision:
     after = snapshot.changed([main, *children, *gone])
     made = _companions(snapshot, after, (main, *children), moment)
     after = after.changed(made)
+    if request.caller is not None:
+        authority.require_links(snapshot, after, request.caller, main, children)
     warnings = _admitted(snapshot, after, [main, *children], gone)
     allocations = alloc.plan_all(after, [*made, main, *children])
     parent = parent_touched(snapshot, main.id, moment)
@@ -96,7 +103,7 @@ def spelled(snapshot: Snapshot, id: ResourceId) -> ResourceId:
     known = snapshot.get(id)
     if known is not None:
         return known.id
-    if id.type == GROUP_TYPE:
+    if id.group is None or id.type == GROUP_TYPE:
         return id
     parent = spelled(snapshot, id.parent)
     return parent.child(id.types[-1], id.names[-1]) if len(id.names) > 1 else dataclasses.replace(id, group=parent.group)
@@ -138,7 +145,7 @@ def _preconditions(id: ResourceId, old: Resource | None, request: Request) -> No
 
 def _parents(snapshot: Snapshot, id: ResourceId) -> None:
     """Everything above has to exist and stay. Levels that are no resources of their own are passed over."""
-    if id.type == GROUP_TYPE:
+    if id.group is None or id.type == GROUP_TYPE:
         return
     group = snapshot.get(id.group_id)
     if group is None:

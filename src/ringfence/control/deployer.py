@@ -25,6 +25,7 @@ from ringfence.model import errors
 from ringfence.model.deployment import Deployment, Fault, Progress, Step
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy.access import Caller
 from ringfence.policy.templates import planning
 
 log = logging.getLogger(__name__)
@@ -158,16 +159,17 @@ class Deployer:
             plan = planned.get(step.id.lower())
             if step.progress is Progress.WAITING and plan is not None and plan.body is not None and plan.needs <= done:
                 ready += 1
-                step = self._begin(step, plan.id, plan.body, reader)
+                step = self._begin(step, plan.id, plan.body, reader, _caller(asked))
             result.append(step)
         if not ready and not any(step.progress is Progress.RUNNING for step in steps):
             raise errors.Invalid("InvalidTemplate", "The resources that are left wait for one another through 'reference'.")
         return result
 
-    def _begin(self, step: Step, id: ResourceId, body: Mapping[str, JsonValue], reader: Reader) -> Step:
+    def _begin(self, step: Step, id: ResourceId, body: Mapping[str, JsonValue], reader: Reader, caller: Caller | None) -> Step:
         now = self._clock().isoformat()
         try:
-            operation, created = self._put(reader.read(self._ledger.snapshot(), id, body))
+            request = reader.read(self._ledger.snapshot(), id, body)
+            operation, created = self._put(dataclasses.replace(request, caller=caller))
         except errors.Problem as problem:
             if problem.code == _PASSING:
                 return step
@@ -194,6 +196,16 @@ class Deployer:
             change.become(change.before.changed([new]), [new], ())
             if outcome is not None:
                 change.end(outcome)
+
+
+def _caller(asked: Deployment) -> Caller | None:
+    """Whose rights the resources of a deployment need."""
+    by = asked.caller
+    if by is None:
+        return None
+    return Caller(
+        object_id=by.object_id, client_id=by.client_id, name=by.name, groups=frozenset(by.groups), tenant_id=by.tenant_id
+    )
 
 
 def _done(steps: Sequence[Step]) -> frozenset[str]:

@@ -23,6 +23,8 @@ from ringfence.desired.state import INTERNET, Container, Environment, Key, Netwo
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import authority
+from ringfence.policy.access import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +113,22 @@ class Engine:
         remove: Sequence[ResourceId] = (),
         if_match: str | None = None,
         if_none_match: str | None = None,
+        caller: Caller | None = None,
     ) -> Accepted:
         """Create or replace, in one transaction. The draft's state, etag and times are the engine's to set.
 
         also, remove: children written and removed together with it. if_match, if_none_match: without quotes.
+        caller: whose rights the write needs; None for the platform itself.
         Raises errors.Problem; a refusal changes nothing.
         """
         return self._put(
             acceptance.Request(
-                draft=draft, also=tuple(also), remove=tuple(remove), if_match=if_match, if_none_match=if_none_match
+                draft=draft,
+                also=tuple(also),
+                remove=tuple(remove),
+                if_match=if_match,
+                if_none_match=if_none_match,
+                caller=caller,
             )
         )
 
@@ -135,12 +144,14 @@ class Engine:
         stored = self.snapshot().get(decision.resource.key) or decision.resource
         return Accepted(stored, operation, decision.created, decision.warnings)
 
-    def delete(self, id: ResourceId, *, if_match: str | None = None) -> Operation | None:
+    def delete(self, id: ResourceId, *, if_match: str | None = None, caller: Caller | None = None) -> Operation | None:
         """Begin to delete a resource with all below it and all it manages. None: there is none.
 
         Deleting what is being deleted already answers with the operation that does it. Raises errors.Problem.
         """
         with self._ledger.write() as change:
+            if caller is not None:
+                authority.require_delete(change.before, caller, id)
             root = change.before.get(id)
             if root is None:
                 return None

@@ -1,4 +1,4 @@
-"""What goes when something is deleted: all below it, all it manages, and whether anything else still uses that.
+"""What goes when something is deleted: all below it, all it manages, the roles assigned on any of that; and what keeps it.
 
 Decided against one snapshot; nothing is written here. Resources stay in the store in
 state Deleting until the driver has removed what followed from them.
@@ -15,7 +15,7 @@ from ringfence.control import wording
 from ringfence.model import errors
 from ringfence.model.ids import GROUP_TYPE
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import admission
+from ringfence.policy import access, admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ def mark(snapshot: Snapshot, roots: Iterable[Resource]) -> tuple[Resource, ...]:
     for resource in snapshot:
         if resource.managed_by is not None:
             managed.setdefault(resource.managed_by, []).append(resource)
+    assigned = access.by_scope(snapshot)
     found: dict[str, Resource] = {}
     while todo:
         root = todo.pop()
@@ -56,6 +57,7 @@ def mark(snapshot: Snapshot, roots: Iterable[Resource]) -> tuple[Resource, ...]:
             if key not in found:
                 found[key] = dataclasses.replace(snapshot.need(key), state=ProvisioningState.DELETING)
                 todo += managed.get(key, ())
+                todo += assigned.get(key, ())
     return tuple(found[key] for key in sorted(found))
 
 

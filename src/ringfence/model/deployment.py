@@ -45,8 +45,18 @@ class Step(Properties):
     fault: Fault | None = None
 
 
+class DeployedBy(Properties):
+    """Who asked for a deployment, as their token said it: each resource is written with their rights."""
+
+    object_id: str
+    client_id: str
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    tenant_id: str = ""
+
+
 class Deployment(Properties):
-    """steps: none before what it needs. outputs: once all have succeeded. fault: of the outputs."""
+    """steps: none before what it needs. outputs: once all have succeeded. fault: of the outputs. caller: None, the platform."""
 
     mode: str = "Incremental"
     template: JsonValue = None
@@ -55,3 +65,4 @@ class Deployment(Properties):
     steps: tuple[Step, ...] = ()
     outputs: JsonValue = None
     fault: Fault | None = None
+    caller: DeployedBy | None = None

@@ -114,6 +114,16 @@ def granted(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -
     return tuple(permission for _, permissions in sorted(found.items()) for permission in permissions)
 
 
+def by_scope(snapshot: Snapshot) -> Mapping[str, tuple[Resource, ...]]:
+    """Role assignments by the key of their scope."""
+    found: dict[str, tuple[Resource, ...]] = {}
+    for assignment in snapshot.of_type(authorization.ROLE_ASSIGNMENT):
+        assert isinstance(assignment.properties, authorization.RoleAssignment)
+        scope = _upwards(assignment.properties.scope)[-1]
+        found[scope] = (*found.get(scope, ()), assignment)
+    return found
+
+
 def above(scope: ResourceId | str) -> tuple[str, ...]:
     """The scope and everything above it, in lower case, the widest first; the tenant's root is ""."""
     return _upwards(scope.key if isinstance(scope, ResourceId) else scope)
@@ -138,8 +148,8 @@ def _upwards(scope: str) -> tuple[str, ...]:
     return tuple(places)
 
 
-def _place(scope: str) -> str:
-    """Where an assignment is filed. There is one management group, the tenant's root."""
+def place(scope: str) -> str:
+    """Where an assignment is filed, as `above` spells it. There is one management group, the tenant's root."""
     places = _upwards(scope)
     return _MANAGEMENT_GROUPS if len(places) == 5 and places[3] == _MANAGEMENT_GROUPS else places[-1]
 
@@ -255,11 +265,11 @@ def _compiled(assignments: Iterable[Resource], definitions: Iterable[Resource]) 
     for assignment in assignments:
         asked = assignment.properties
         assert isinstance(asked, authorization.RoleAssignment)
-        role, place = known.get(asked.role), _place(asked.scope)
+        role, where = known.get(asked.role), place(asked.scope)
         if role is None:
             continue
-        grant = found.setdefault(asked.principal_id, {}).setdefault(place, _Grant())
+        grant = found.setdefault(asked.principal_id, {}).setdefault(where, _Grant())
         if role not in grant.roles:
             grant.roles.append(role)
-        above.setdefault(asked.principal_id, set()).update(_upwards(place))
+        above.setdefault(asked.principal_id, set()).update(_upwards(where))
     return _Index(found, {principal: frozenset(places) for principal, places in above.items()})

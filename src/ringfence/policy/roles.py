@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ringfence.model import authorization
-from ringfence.policy.builtin import general, networking
+from ringfence.policy.builtin import (
+    general,
+    identity,
+    kubernetes,
+    machine_learning,
+    monitor,
+    networking,
+    registry,
+    security,
+    storage,
+)
 from ringfence.policy.builtin.role import Permission, Role
 
+_TABLES = (general, networking, storage, registry, kubernetes, machine_learning, identity, security, monitor)
+
 #: By GUID, in lower case.
-BUILT_IN: Mapping[str, Role] = {role.guid: role for role in (*general.ROLES, *networking.ROLES)}
+BUILT_IN: Mapping[str, Role] = {role.guid: role for table in _TABLES for role in table.ROLES}
 
 
 def permission(entry: authorization.Permission) -> Permission:

@@ -19,17 +19,30 @@ from ringfence.api import errors as table
 from ringfence.api.arm import actions, directory, metadata, paths, wire
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.authorization import Authorization
 from ringfence.api.arm.container_actions import ContainerActions, Issue
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
+from ringfence.api.arm.registry import spelled
 from ringfence.control.engine import Engine
 from ringfence.model import deployment, errors, private_dns
-from ringfence.model.ids import GROUP_TYPE
+from ringfence.model.ids import GROUP_TYPE, ResourceId
+from ringfence.policy import access, authority
+from ringfence.policy.access import Caller
 
 log = logging.getLogger(__name__)
+
+#: What a method does to an item, as operations are named.
+_VERBS = {
+    "GET": authority.READ,
+    "HEAD": authority.READ,
+    "PUT": authority.WRITE,
+    "PATCH": authority.WRITE,
+    "DELETE": authority.DELETE,
+}
 
 _METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"]
 
@@ -37,8 +50,8 @@ _METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"]
 class Verifier(Protocol):
     """Whether a token holds."""
 
-    def verify(self, authorization: str | None) -> object:
-        """Raises errors.Unauthenticated."""
+    def verify(self, authorization: str | None) -> Caller:
+        """Whom the token names. Raises errors.Unauthenticated."""
         ...
 
 
@@ -53,6 +66,7 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._authorization = Authorization(engine, subscription)
         self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
@@ -82,10 +96,10 @@ class Arm:
         path = "/" + "/".join(part for part in str(request.scope["path"]).split("/") if part)
         if path.lower() == "/metadata/endpoints":
             return self._metadata(request.method, query)
-        self._verifier.verify(request.headers.get("authorization"))
+        caller = self._verifier.verify(request.headers.get("authorization"))
         headers = {name.lower(): value for name, value in request.headers.items()}
         body = await _body(request)
-        asked = Asked(method=request.method, path=path, query=query, headers=headers, body=body)
+        asked = Asked(method=request.method, path=path, query=query, headers=headers, body=body, caller=caller)
         return await run_in_threadpool(self._dispatch, asked)
 
     def _metadata(self, method: str, query: dict[str, str]) -> Response:
@@ -99,7 +113,11 @@ class Arm:
         path = paths.parse(asked.path)
         if path.id is not None:
             self._own(path.id.subscription)
+        if path.about is About.AUTHORIZATION:
+            return self._authorization.answer(asked, path)
         if self._containers.concerns(path):
+            assert path.id is not None
+            self._require(asked, authority.action(path.type, "read" if asked.method == "GET" else "action"), path.id)
             return self._containers.answer(asked, path)
         if path.about is About.ITEM or (path.about is About.COLLECTION and asked.method == "POST"):
             return self._item(asked, path, version)
@@ -116,6 +134,7 @@ class Arm:
             raise directory.unknown_type(row.provider, "/".join(row.kinds), version)
         if asked.method not in row.verbs:
             raise _not_allowed(asked.method, row.type)
+        self._require(asked, authority.action(row.type, _VERBS[asked.method]), path.id)
         if asked.method == "PUT" and row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.put(asked, path.id)
         return self._items.answer(asked, row, path.id)
@@ -127,6 +146,7 @@ class Arm:
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
+        self._require(asked, authority.action(row.type, f"{action}/action"), path.id)
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
         handler = actions.HANDLERS.get((row.type.lower(), action.lower()))
@@ -142,15 +162,15 @@ class Arm:
     def _read(self, asked: Asked, path: Path, version: str) -> Response:
         match path.about:
             case About.SUBSCRIPTIONS:
-                return self._directory.subscriptions()
+                return self._directory.subscriptions(asked)
             case About.SUBSCRIPTION:
-                return self._directory.subscription()
+                return self._directory.subscription(asked)
             case About.TENANTS:
                 return self._directory.tenants()
             case About.LOCATIONS:
-                return self._directory.locations()
+                return self._directory.locations(asked)
             case About.PROVIDERS:
-                return self._directory.providers(path.name)
+                return self._directory.providers(asked, path.name)
             case About.OPERATION:
                 return self._operations.status(asked, path.name)
             case About.RESULT:
@@ -163,15 +183,22 @@ class Arm:
         if path.about is About.RESOURCES:
             return self._directory.resources(asked, path.id)
         if path.type.lower() == deployment.DEPLOYMENT:
-            return self._deployments.listed(path.id)
+            return self._deployments.listed(asked, path.id)
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
+            self._require(asked, "Microsoft.Resources/deployments/operations/read", path.id)
             return self._deployments.operations(path.id)
         if path.type.lower().endswith("/privatelinkresources"):
+            self._require(asked, authority.action(path.type, authority.READ), path.id)
             return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
         if path.type.lower() == f"{private_dns.ZONE}/all":
+            self._require(asked, authority.action(path.type, authority.READ), path.id)
             return self._items.record_sets(path.id)
         type = GROUP_TYPE if path.about is About.GROUPS else path.type
-        return self._items.collection(directory.row_of(type, version), path.id)
+        return self._items.collection(asked, directory.row_of(type, version), path.id)
+
+    def _require(self, asked: Asked, action: str, scope: ResourceId) -> None:
+        """Before anything is said about what is there. Raises Forbidden (`AuthorizationFailed`)."""
+        access.require(self._engine.snapshot(), asked.caller, action, spelled(scope))
 
     def _own(self, subscription: str) -> None:
         """Raises for every subscription but the one there is."""

@@ -18,6 +18,7 @@ from ringfence.api.arm.registry import ROWS
 from ringfence.control.operations import Operation
 from ringfence.model import errors
 from ringfence.model.resource import region_of
+from ringfence.policy.access import Caller
 
 #: Where clients reach Resource Manager; operations are polled at absolute URLs below it.
 ORIGIN = "https://management.azure.com"
@@ -27,15 +28,22 @@ RETRY_AFTER = "1"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[a-z]+(\.\d+)?)?", re.ASCII)
 
 
+_NOBODY = Caller(object_id="", client_id="")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """method: HEAD counts as GET with the body left out. query: names in lower case. path: decoded. body: raw."""
+    """method: HEAD counts as GET with the body left out. query: names in lower case. path: decoded. body: raw.
+
+    caller: whom the token names; without one, somebody without any right.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = field(default=b"", repr=False)
+    caller: Caller = _NOBODY
 
     @property
     def version(self) -> str:

@@ -18,9 +18,11 @@ from ringfence.api.arm.registry import spelled
 from ringfence.control.acceptance import Request
 from ringfence.control.engine import Engine
 from ringfence.model import errors
-from ringfence.model.deployment import DEPLOYMENT, Deployment, Step
+from ringfence.model.deployment import DEPLOYMENT, DeployedBy, Deployment, Step
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
+from ringfence.policy import access, authority
+from ringfence.policy.access import Caller
 from ringfence.policy.templates import planning
 
 _ASKED = frozenset({"mode", "template", "parameters", "debugsetting", "expressionevaluationoptions"})
@@ -68,7 +70,9 @@ class Deployments:
         if known is not None and not known.state.terminal and known.state is not ProvisioningState.DELETING:
             message = f"Unable to edit or replace deployment '{id.name}': previous deployment is still active."
             raise errors.Conflict("DeploymentActive", message)
-        accepted = self._engine.put(self._draft(asked, id), if_match=asked.if_match, if_none_match=asked.if_none_match)
+        accepted = self._engine.put(
+            self._draft(asked, id), if_match=asked.if_match, if_none_match=asked.if_none_match, caller=asked.caller
+        )
         headers = answers.following(accepted.operation, asked.version, None)
         shown = documents.document(self._engine.snapshot(), accepted.resource)
         return answers.document(shown, 201 if accepted.created else 200, headers)
@@ -87,14 +91,15 @@ class Deployments:
             raise errors.NotFound("DeploymentNotFound", f"Deployment '{id.name}' could not be found.")
         return answers.listing(deployment_documents.operations(found))
 
-    def listed(self, scope: ResourceId) -> Response:
+    def listed(self, asked: Asked, scope: ResourceId) -> Response:
         """Those to a group. To the subscription there are none: nested ones are part of the deployment they stand in."""
         snapshot = self._engine.snapshot()
+        authority.require_list(snapshot, asked.caller, "Microsoft.Resources/deployments", scope)
         if scope.group is None:
             return answers.listing([])
         self._engine.get(scope.group_id)
         found = [r for r in snapshot.of_type(DEPLOYMENT) if r.id.within(scope.group_id)]
-        return answers.listing([documents.document(snapshot, r) for r in found])
+        return answers.listing([documents.document(snapshot, r) for r in authority.readable(snapshot, asked.caller, found)])
 
     def _draft(self, asked: Asked, id: ResourceId) -> Resource:
         snapshot, now = self._engine.snapshot(), self._engine.clock()
@@ -103,13 +108,19 @@ class Deployments:
         template, parameters = given["template"], given.get("parameters")
         request = planning.Request(deployment=id, tenant=self._bodies.tenant, template=template, parameters=parameters)
         plan = planning.plan(snapshot, request, lambda known: self._bodies.show(snapshot, known))
+        _permitted(snapshot, asked.caller, plan)
         self._readable(snapshot, plan)
         steps = tuple(
             Step(id=str(spelled(p.id)), needs=tuple(sorted(p.needs)), within=str(p.within) if p.within else None)
             for p in plan.resources
         )
         properties = Deployment(
-            mode="Incremental", template=template, parameters=parameters, correlation=self._engine.new_id(), steps=steps
+            mode="Incremental",
+            template=template,
+            parameters=parameters,
+            correlation=self._engine.new_id(),
+            steps=steps,
+            caller=deployment_caller(asked.caller),
         )
         return Resource(id=spelled(id), properties=properties, created_at=now, changed_at=now)
 
@@ -127,6 +138,35 @@ class Deployments:
         if problems:
             message = "The template deployment is not valid: " + "; ".join(f"{p.code}: {p.message}" for p in problems)
             raise errors.Invalid("InvalidTemplateDeployment", message[:4000], details=problems)
+
+
+def deployment_caller(caller: Caller) -> DeployedBy:
+    """Whose rights each resource of a deployment needs, for the row."""
+    return DeployedBy(
+        object_id=caller.object_id,
+        client_id=caller.client_id,
+        name=caller.name,
+        groups=tuple(sorted(caller.groups)),
+        tenant_id=caller.tenant_id,
+    )
+
+
+def _permitted(snapshot: Snapshot, caller: Caller, plan: planning.Plan) -> None:
+    """The right to write every resource of a template, before any is deployed. Raises Forbidden."""
+    refused = []
+    for planned in plan.resources:
+        action = authority.action(planned.id.type, authority.WRITE)
+        if not access.permits(snapshot, caller, action, planned.id):
+            message = (
+                f"Authorization failed for template resource '{planned.id.name}' of type '{planned.id.type}'. The client "
+                f"'{caller.name or caller.client_id}' with object id '{caller.object_id}' does not have permission to perform "
+                f"action '{action}' at scope '{planned.id}'."
+            )
+            refused.append(errors.Forbidden("AuthorizationFailed", message, target=str(planned.id)))
+    if refused:
+        summary = "; ".join(problem.message for problem in refused)
+        message = f"Deployment failed with multiple errors: '{summary}'"
+        raise errors.Forbidden("InvalidTemplateDeployment", message[:4000], details=refused)
 
 
 def _asked(body: _Object) -> _Object:

@@ -17,7 +17,7 @@ from ringfence.model import deployment, errors
 from ringfence.model.directory import DOMAIN
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Resource, region_of
-from ringfence.policy import tags
+from ringfence.policy import access, authority, tags
 
 _MOST = 1000
 #: Types with lists of their own.
@@ -31,6 +31,10 @@ class Subscription:
     id: str
     tenant: str
     name: str = "Ringfence"
+
+    @property
+    def scope(self) -> ResourceId:
+        return ResourceId(self.id)
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -56,10 +60,14 @@ class Directory:
         self._engine = engine
         self._subscription = subscription
 
-    def subscriptions(self) -> Response:
-        return answers.listing([self._subscription.document()])
+    def subscriptions(self, asked: Asked) -> Response:
+        """The one there is, for who has a role anywhere in it."""
+        seen = access.visible(self._engine.snapshot(), asked.caller, self._subscription.scope)
+        return answers.listing([self._subscription.document()] if seen else [])
 
-    def subscription(self) -> Response:
+    def subscription(self, asked: Asked) -> Response:
+        """Raises Forbidden."""
+        self._visible(asked, "Microsoft.Resources/subscriptions")
         return answers.document(self._subscription.document())
 
     def tenants(self) -> Response:
@@ -69,7 +77,9 @@ class Directory:
             [{"id": f"/tenants/{tenant}", **shown, "tenantCategory": "Home", "domains": [shown["defaultDomain"]]}]
         )
 
-    def locations(self) -> Response:
+    def locations(self, asked: Asked) -> Response:
+        """Raises Forbidden."""
+        self._visible(asked, "Microsoft.Resources/subscriptions/locations")
         base = f"/subscriptions/{self._subscription.id}/locations"
         return answers.listing(
             [
@@ -85,8 +95,9 @@ class Directory:
             ]
         )
 
-    def providers(self, name: str) -> Response:
-        """All namespaces, or one. Raises NotFound (`InvalidResourceNamespace`)."""
+    def providers(self, asked: Asked, name: str) -> Response:
+        """All namespaces, or one. Raises Forbidden, NotFound (`InvalidResourceNamespace`)."""
+        self._visible(asked, "Microsoft.Resources/subscriptions/providers")
         if not name:
             return answers.listing([self._provider(spelling) for spelling in PROVIDERS.values()])
         if name.lower() not in PROVIDERS:
@@ -112,17 +123,24 @@ class Directory:
         }
 
     def resources(self, asked: Asked, scope: ResourceId) -> Response:
-        """`$filter`, `$expand` and `$top`, over a subscription or a group. Raises Invalid, NotFound."""
+        """`$filter`, `$expand` and `$top`, over what the caller may read. Raises Invalid, Forbidden, NotFound."""
+        snapshot = self._engine.snapshot()
+        authority.require_list(snapshot, asked.caller, "Microsoft.Resources/subscriptions/resources", scope)
         if scope.group is not None:
             self._engine.get(scope)
         wanted = matcher(asked.query.get("$filter", ""))
         expand = {word.strip().lower() for word in asked.query.get("$expand", "").split(",")}
-        found = [r for r in self._engine.snapshot() if _listed(r) and r.id.within(scope) and wanted(r)]
+        found = [r for r in snapshot if _listed(r) and r.id.within(scope) and wanted(r)]
+        found = authority.readable(snapshot, asked.caller, found)
         found.sort(key=lambda r: r.key)
         top = asked.query.get("$top", str(_MOST))
         if not (top.isascii() and top.isdigit() and len(top) <= 9):
             raise errors.Invalid("InvalidTopInQueryString", f"The $top '{top[:50]}' in the query string is not a number.")
         return answers.listing([self._summary(r, expand) for r in found[: int(top)]])
+
+    def _visible(self, asked: Asked, type: str) -> None:
+        """What is said about a subscription to everybody who has a role in it. Raises Forbidden."""
+        authority.require_list(self._engine.snapshot(), asked.caller, type, self._subscription.scope)
 
     def _summary(self, resource: Resource, expand: set[str]) -> Mapping[str, object]:
         shown = documents.summary(self._engine.snapshot(), resource, self._subscription.tenant)

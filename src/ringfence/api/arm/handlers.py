@@ -21,6 +21,7 @@ from ringfence.model import containers as container_nouns
 from ringfence.model import errors, private_dns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
+from ringfence.policy import authority
 
 #: How long a handler waits for an operation to end, in seconds.
 PATIENCE_S = 2.0
@@ -46,13 +47,14 @@ class Items:
         """Raises errors.Problem. The row allows the method."""
         return self._verbs[asked.method](asked, row, spelled(id))
 
-    def collection(self, row: Row, scope: ResourceId) -> Response:
-        """Everything of a type in a subscription, a group or a parent."""
+    def collection(self, asked: Asked, row: Row, scope: ResourceId) -> Response:
+        """Everything of a type in a subscription, a group or a parent that the caller may read."""
         snapshot = self._engine.snapshot()
+        authority.require_list(snapshot, asked.caller, row.type, scope)
         if scope.group is not None:
             self._engine.get(scope.group_id if scope.provider is None else scope)
         found = [r for r in snapshot.of_type(row.type) if r.id.within(scope)]
-        return answers.listing([self._document(r) for r in found])
+        return answers.listing([self._document(r) for r in authority.readable(snapshot, asked.caller, found)])
 
     def link_resources(self, row: Row, target: ResourceId) -> Response:
         """The sub-resources that a target takes private endpoints for."""
@@ -76,7 +78,12 @@ class Items:
         self._same_id(body.get("id"), id)
         put = wire.put(row, id, body, self._engine.snapshot(), self._engine.clock())
         accepted = self._engine.put(
-            put.draft, also=put.also, remove=put.remove, if_match=asked.if_match, if_none_match=asked.if_none_match
+            put.draft,
+            also=put.also,
+            remove=put.remove,
+            if_match=asked.if_match,
+            if_none_match=asked.if_none_match,
+            caller=asked.caller,
         )
         return self._written(asked, row, accepted.operation, created=accepted.created)
 
@@ -87,7 +94,7 @@ class Items:
             acceptance.check_etag(old, asked.if_match)
             draft = wire.patch(row, old, body, self._engine.clock())
             try:
-                accepted = self._engine.put(draft, if_match=old.etag)
+                accepted = self._engine.put(draft, if_match=old.etag, caller=asked.caller)
             except errors.PreconditionFailed:
                 # Somebody wrote between reading and writing: the patch applies to what there is now.
                 continue
@@ -97,7 +104,7 @@ class Items:
     def _delete(self, asked: Asked, row: Row, id: ResourceId) -> Response:
         self._what_becomes_of_the_cluster(asked, row)
         known = self._engine.snapshot().get(id)
-        operation = self._engine.delete(id, if_match=asked.if_match)
+        operation = self._engine.delete(id, if_match=asked.if_match, caller=asked.caller)
         if operation is None or known is None:
             return answers.nothing(204)
         if not row.always_async and not operation.status.terminal:

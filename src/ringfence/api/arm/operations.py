@@ -13,6 +13,7 @@ from ringfence.control.engine import Engine
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.model import errors
 from ringfence.model.resource import ProvisioningState
+from ringfence.policy import access, authority
 
 
 class Operations:
@@ -23,8 +24,8 @@ class Operations:
         self._tenant = tenant
 
     def status(self, asked: Asked, name: str) -> Response:
-        """`{id, name, status, startTime, endTime?, error?}`: always 200, whatever became of it. Raises NotFound."""
-        operation = self._engine.operation(name)
+        """`{id, name, status, startTime, endTime?, error?}`: always 200, whatever became of it. Raises Forbidden, NotFound."""
+        operation = self._seen(asked, name)
         found: dict[str, object] = {
             "id": asked.path,
             "name": operation.id,
@@ -39,8 +40,8 @@ class Operations:
         return answers.document(found, headers=headers)
 
     def result(self, asked: Asked, name: str) -> Response:
-        """202 while it runs; then the resource, nothing for a deletion, or the error. Raises NotFound, Invalid."""
-        operation = self._engine.operation(name)
+        """202 while it runs; then the resource, nothing for a deletion, or the error. Raises Forbidden, NotFound, Invalid."""
+        operation = self._seen(asked, name)
         if not operation.status.terminal:
             location = f"{answers.ORIGIN}{asked.path}?api-version={asked.version}"
             return answers.nothing(202, {"Location": location, "Retry-After": answers.RETRY_AFTER})
@@ -50,6 +51,19 @@ class Operations:
         if operation.kind is Kind.DELETE or resource is None:
             return answers.nothing(204)
         return answers.document(documents.document(self._engine.snapshot(), resource, tenant=self._tenant))
+
+    def _seen(self, asked: Asked, name: str) -> Operation:
+        """For who may do anything to what it is about. Once that is gone, its name is enough: nobody else was told it.
+
+        Raises Forbidden, NotFound.
+        """
+        operation, snapshot = self._engine.operation(name), self._engine.snapshot()
+        id = operation.resource_id
+        verbs = (authority.READ, authority.WRITE, authority.DELETE)
+        gone = operation.kind is Kind.DELETE and snapshot.get(id) is None
+        if not gone and not any(access.permits(snapshot, asked.caller, authority.action(id.type, verb), id) for verb in verbs):
+            access.require(snapshot, asked.caller, authority.action(id.type, authority.READ), id)
+        return operation
 
     def _problem(self, operation: Operation) -> errors.Problem:
         """With what went wrong in a deployment, for as long as that is its last."""

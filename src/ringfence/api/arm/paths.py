@@ -26,6 +26,7 @@ class About(Enum):
     RESULT = "result"
     COLLECTION = "collection"
     ITEM = "item"
+    AUTHORIZATION = "authorization"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +34,14 @@ class Path:
     """about ITEM: `id`. COLLECTION: resources of `type` below `id` (a subscription, a group or a resource).
 
     name: of an operation; of a provider in PROVIDERS, or "". The id of RESOURCES and GROUPS is their scope.
+    AUTHORIZATION: Microsoft.Authorization's `type` and `name` (or "") at a `scope`, which is `id` from a subscription on.
     """
 
     about: About
     id: ResourceId | None = None
     type: str = ""
     name: str = ""
+    scope: str = ""
 
 
 _OPERATIONS = frozenset(
@@ -51,6 +54,9 @@ _RESULTS = frozenset({"operationresults"})
 def parse(text: str) -> Path:
     """text: the decoded path. Raises errors.Problem: InvalidResourceId, MissingSubscription."""
     parts = [part for part in text.split("/") if part]
+    extended = _authorization(parts)
+    if extended is not None:
+        return extended
     match [part.lower() for part in parts]:
         case ["subscriptions"]:
             return Path(about=About.SUBSCRIPTIONS)
@@ -61,6 +67,19 @@ def parse(text: str) -> Path:
     raise errors.NotFound(
         "MissingSubscription", "The request did not have a subscription or a valid tenant level resource provider."
     )
+
+
+def _authorization(parts: list[str]) -> Path | None:
+    """Microsoft.Authorization extends every scope there is, the tenant's root among them."""
+    lower = [part.lower() for part in parts]
+    starts = [n for n in range(len(parts) - 2) if lower[n : n + 2] == ["providers", "microsoft.authorization"]]
+    if not starts or len(parts) > starts[-1] + 4:
+        return None
+    at = starts[-1]
+    scope = "/" + "/".join(parts[:at])
+    id = ResourceId.parse(scope) if lower[:1] == ["subscriptions"] else None
+    name = parts[at + 3] if len(parts) > at + 3 else ""
+    return Path(about=About.AUTHORIZATION, id=id, type=parts[at + 2], name=name, scope=scope)
 
 
 #: What a single segment below a subscription names.

@@ -15,7 +15,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ringfence.api.entra import documents, forms, refusals, scopes, tokens
+from ringfence.api.entra import assertions, documents, forms, refusals, scopes, tokens
 from ringfence.api.entra.attempts import Attempts
 from ringfence.control.identities import Identities, Principal
 from ringfence.control.identities.grants import DEVICE_INTERVAL_S, DEVICE_LIFETIME_S, Grant
@@ -102,25 +102,38 @@ class Granting:
             asked = scopes.of_resource(forms.wanted(form, "resource"))
         else:
             asked = scopes.of_application(forms.wanted(form, "scope"))
-        principal = self._authenticated(*forms.client_credentials(request.header, form))
+        principal = self._proved(request)
         token = self._signer.issue(tokens.Subject(principal.client_id, principal.object_id), asked.audience)
         return {**self._lifetime(request, asked.audience), "access_token": token}
 
-    def _authenticated(self, client_id: str, secret: str) -> Principal:
-        if not secret:
+    def _proved(self, request: Request) -> Principal:
+        """The application that has proved itself, with a secret or with a certificate. Raises Refusal."""
+        assertion = request.form.get("client_assertion", "")
+        if assertion and request.form.get("client_assertion_type") == assertions.KIND:
+            client_id, secret = request.form.get("client_id") or assertions.client_of(assertion), ""
+        else:
+            assertion = ""
+            client_id, secret = forms.client_credentials(request.header, request.form)
+        if not assertion and not secret:
             raise refusals.no_secret()
         known = self._identities.get(client_id)
         if known is None:
             raise refusals.unknown_application(client_id, self._tenant)
+        if assertion:
+            assertions.check(self._identities.directory(), client_id, assertion, self._tenant, self._clock())
+        else:
+            self._check_secret(client_id, secret)
+        if not self._identities.need(known.object_id).enabled:
+            raise refusals.disabled_application(client_id)
+        return known
+
+    def _check_secret(self, client_id: str, secret: str) -> None:
         try:
-            found = self._identities.authenticate(client_id, secret)
+            self._identities.authenticate(client_id, secret)
         except Expired as error:
             raise refusals.expired_secret(client_id) from error
         except errors.Unauthenticated as error:
             raise refusals.wrong_secret(client_id) from error
-        if not self._identities.need(found.object_id).enabled:
-            raise refusals.disabled_application(client_id)
-        return found
 
     def _password(self, request: Request) -> Answer:
         client, asked = self._client(request), self._asked(request)
@@ -197,11 +210,11 @@ class Granting:
 
     def _client(self, request: Request) -> str:
         """The application that a person signs in through: a public one, or one that has proved itself. Raises Refusal."""
-        client_id, secret = forms.client_credentials(request.header, request.form)
+        client_id, _ = forms.client_credentials(request.header, request.form)
         client = self._known_client(client_id)
         application = self._identities.directory().named("application", client)
         if application is not None and not _public(application):
-            return self._authenticated(client_id, secret).client_id
+            return self._proved(request).client_id
         return client
 
     def _known_client(self, client_id: str) -> str:

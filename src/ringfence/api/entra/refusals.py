@@ -93,6 +93,18 @@ def expired_secret(client: str) -> Refusal:
     return Refusal(401, "invalid_client", 7000222, text)
 
 
+def bad_assertion(reason: str) -> Refusal:
+    return Refusal(401, "invalid_client", 700027, f"The client assertion is not valid: {reason}")
+
+
+def unknown_certificate(client: str) -> Refusal:
+    text = (
+        f"The certificate with identifier used to sign the client assertion is not registered on application '{_shown(client)}'. "
+        "Upload it with `az ad app credential reset --cert`."
+    )
+    return Refusal(401, "invalid_client", 700027, text)
+
+
 def disabled_application(client: str) -> Refusal:
     return Refusal(400, "unauthorized_client", 7000112, f"Application '{_shown(client)}' is disabled.")
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from pydantic import JsonValue
 
-from ringfence.api.graph import documents, links, rights, wording
+from ringfence.api.graph import certificates, documents, links, rights, wording
 from ringfence.api.graph.asked import NOTHING, Answer, Asked, Row
 from ringfence.control.identities import Identities
 from ringfence.model import errors
@@ -63,7 +63,7 @@ class Applications:
 
     def _register(self, asked: Asked) -> Answer:
         rights.require_creator(asked)
-        document = _read(asked.body, _APPLICATION)
+        document = _read(asked.body, _APPLICATION, {})
         asked.text("displayName")
         self._uris_are_free(asked, document, None)
         made = self._identities.create("application", document, self._identities.new_id(), links=rights.owner(asked))
@@ -78,7 +78,7 @@ class Applications:
                 f"The appId '{client[:100]}' of the service principal does not reference a valid application object."
             )
         rights.require_owner(asked, application.object_id)
-        document = _read({name: value for name, value in asked.body.items() if name != "appId"}, _SERVICE)
+        document = _read({name: value for name, value in asked.body.items() if name != "appId"}, _SERVICE, {})
         try:
             shown: dict[str, JsonValue] = {"displayName": application.display_name, **document}
             made = self._identities.create("servicePrincipal", shown, client, links=rights.owner(asked))
@@ -92,8 +92,8 @@ class Applications:
 
     def _change(self, kind: Kind, allowed: frozenset[str], asked: Asked, key: str) -> Answer:
         found = self._mine(asked, kind, key)
-        change = _read(asked.body, allowed - {"appId"})
         old = self._identities.need(found)
+        change = _read(asked.body, allowed - {"appId"}, old.document)
         if kind == "application":
             self._uris_are_free(asked, change, found)
         merged = {name: value for name, value in {**old.document, **change}.items() if value is not None}
@@ -157,18 +157,20 @@ class Applications:
                 raise wording.bad("Another object with the same value for property identifierUris already exists.")
 
 
-def _read(body: Mapping[str, JsonValue], allowed: frozenset[str]) -> dict[str, JsonValue]:
-    """The properties that a body sets. Raises Invalid for those that it may not."""
+def _read(body: Mapping[str, JsonValue], allowed: frozenset[str], old: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The properties that a body sets. Raises Invalid for those that it may not. old: what there is."""
     found: dict[str, JsonValue] = {}
     for name, value in body.items():
         if name.startswith("@odata."):
             continue
         if name not in allowed:
             raise wording.invalid_property(name)
-        if name in ("keyCredentials", "passwordCredentials"):
+        if name == "passwordCredentials":
             if value:
-                raise wording.bad(f"'{name}' cannot be set here: secrets are made with addPassword, certificates are not served.")
+                raise wording.bad(f"'{name}' cannot be set here: secrets are made with addPassword.")
             continue
+        if name == "keyCredentials":
+            value = certificates.read(value, old.get(name))
         found[name] = value
     if "displayName" in found and not (isinstance(found["displayName"], str) and 0 < len(found["displayName"]) <= 256):
         raise wording.invalid_value("displayName")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from ringfence.api.graph import certificates
 from ringfence.model import identity
 from ringfence.model.directory import DOMAIN, Directory, Object
 from ringfence.model.resource import Resource
@@ -54,13 +55,13 @@ def _application(_: Directory, found: Object, __: str) -> Document:
         "addIns": [],
         "api": {"oauth2PermissionScopes": [], "requestedAccessTokenVersion": None, "preAuthorizedApplications": []},
         "appRoles": [],
-        "keyCredentials": [],
         "optionalClaims": None,
         "passwordCredentials": [credential(c) for c in found.credentials],
         "publicClient": {"redirectUris": []},
         "requiredResourceAccess": [],
         "spa": {"redirectUris": []},
         **kept,
+        "keyCredentials": certificates.shown(kept.get("keyCredentials")),
         "web": web,
     }
 
@@ -86,6 +87,7 @@ def _service_principal(directory: Directory, found: Object, tenant: str) -> Docu
     return _principal(found.object_id, found.name, shown, when(found.created_at), tenant) | {
         **found.document,
         "displayName": shown,
+        "keyCredentials": certificates.shown(found.document.get("keyCredentials")),
         "passwordCredentials": [credential(c) for c in found.credentials],
         "servicePrincipalNames": [*uris, found.name],
         "servicePrincipalType": "Application",

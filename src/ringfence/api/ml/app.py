@@ -18,7 +18,7 @@ from starlette.routing import Route as Path
 
 from ringfence.api import errors as table
 from ringfence.api.entra.verify import MACHINE_LEARNING, Verifier
-from ringfence.api.ml import answers, discovery, reading, routing
+from ringfence.api.ml import answers, discovery, reading, rights, routing
 from ringfence.api.ml.artifacts import Artifacts
 from ringfence.api.ml.assets import Assets
 from ringfence.api.ml.computes import Computes
@@ -37,6 +37,7 @@ from ringfence.control.engine import Engine
 from ringfence.model import errors, ml
 from ringfence.policy.access import Caller
 
+_BEARER = Caller(object_id="", client_id="")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -73,15 +74,19 @@ class _Door:
         if about is None:
             raise errors.NotFound("NotFound", f"Nothing is served at {plain[:200]}.")
         route, params = routing.find(self._routes, "GET" if request.method == "HEAD" else request.method, about)
+        body = await reading.body(request)
+        if caller is not None:
+            rights.require(self._engine.snapshot(), caller, route, about, params, body)
         workspace = await to_thread.run_sync(self._engine.get, about.workspace)
         assert workspace.type == ml.WORKSPACE
-        body = await reading.body(request)
-        return await to_thread.run_sync(route.handler, Asked(base, plain, workspace, caller, params, query, body))
+        asked = Asked(base, plain, workspace, caller or _BEARER, params, query, body)
+        return await to_thread.run_sync(route.handler, asked)
 
-    def _caller(self, request: Request, path: str, query: dict[str, str]) -> Caller:
+    def _caller(self, request: Request, path: str, query: dict[str, str]) -> Caller | None:
+        """Whom the token names; None for a signed link, which is its bearer's right to one log."""
         if request.method == "GET" and path.endswith("/log") and "sig" in query:
             self._links.check(path, query)
-            return Caller(object_id="", client_id="", tenant_id=self._tenant)
+            return None
         return self._verifier.verify(request.headers.get("authorization"))
 
 

@@ -93,7 +93,7 @@ class Models:
         return answers.document(document(self._writer.replace(old, reading.properties(serving.ModelVersion, after))))
 
     def _delete(self, asked: Asked) -> Response:
-        operation = self._engine.delete(model_id(asked.workspace.id, asked.params["id"]))
+        operation = self._engine.delete(model_id(asked.workspace.id, asked.params["id"]), caller=asked.caller)
         if operation is None:
             return Response(status_code=204)
         self._engine.wait(operation.id, 2.0)

@@ -102,7 +102,7 @@ class Services:
         return self._started(asked, self._writer.draft(old.id, properties), old)
 
     def _delete(self, asked: Asked) -> Response:
-        operation = self._engine.delete(service_id(asked.workspace, asked.params["name"]))
+        operation = self._engine.delete(service_id(asked.workspace, asked.params["name"]), caller=asked.caller)
         if operation is None:
             return Response(status_code=204)
         return Response(status_code=202, headers=_location(asked, operation))
@@ -176,7 +176,7 @@ class Services:
         """Put the draft onto what was read before, and answer with the operation."""
         built_before = self._is_built(service_documents.of(draft))
         fresh, same = ("*", None) if old is None else (None, old.etag)
-        accepted = self._engine.put(draft, if_none_match=fresh, if_match=same)
+        accepted = self._engine.put(draft, if_none_match=fresh, if_match=same, caller=asked.caller)
         self._transcripts.begin(accepted.operation.id, built_before=built_before, now=self._engine.clock())
         return answers.document(self._document(accepted.resource), 202, _location(asked, accepted.operation))
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ringfence.model import access, compute, registry, serving, storage
+from ringfence.model import authorization as authorization_nouns
 from ringfence.model import balancing as balancing_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import ml as ml_nouns
@@ -22,6 +23,7 @@ from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
     aks,
+    authorization,
     balancing,
     clusters,
     container,
@@ -81,6 +83,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),
     access.VAULT: _Rules(rules=plain.RULES),
+    authorization_nouns.ROLE_ASSIGNMENT: _Rules(rules=authorization.ASSIGNMENT_RULES),
+    authorization_nouns.ROLE_DEFINITION: _Rules(rules=authorization.DEFINITION_RULES),
     registry.REGISTRY: _Rules(rules=plain.RULES),
 }
 
@@ -105,7 +109,12 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
 
 def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:
     """Why `resource` cannot go. snapshot: all that would go with it is already in state Deleting."""
-    return (*references.nobody_uses(snapshot, resource), *references.owner_keeps_its_own(snapshot, resource))
+    return (
+        *references.nobody_uses(snapshot, resource),
+        *references.owner_keeps_its_own(snapshot, resource),
+        *authorization.role_is_unused(snapshot, resource),
+        *authorization.somebody_assigns(snapshot, resource),
+    )
 
 
 def check_root(snapshot: Snapshot, root: Resource) -> tuple[Problem, ...]:

@@ -148,8 +148,8 @@ def name_is_free(case: Case) -> Iterator[Finding]:
 
 
 def location_is_known(case: Case) -> Iterator[Finding]:
-    """Top-level resources are at a location of the public cloud."""
-    nested = len(case.new.id.types) > 1
+    """Top-level resources of a group are at a location of the public cloud."""
+    nested = len(case.new.id.types) > 1 or (case.new.id.provider is not None and case.new.id.group is None)
     if case.new.location is None:
         if not nested and case.new.type not in _WITHOUT_LOCATION:
             yield errors.Invalid("LocationRequired", "The location property is required for this definition.", target="location")

@@ -21,4 +21,35 @@ ROLES = (
         Microsoft.Support/*
         """,
     ),
+    role(
+        "b12aa53e-6015-4669-85d0-8515ebb3ae7f",
+        "Private DNS Zone Contributor",
+        "Lets you manage private DNS zone resources, but not the virtual networks they are linked to.",
+        """
+        Microsoft.Insights/alertRules/*
+        Microsoft.Resources/deployments/*
+        Microsoft.Resources/subscriptions/resourceGroups/read
+        Microsoft.Support/*
+        Microsoft.Network/privateDnsZones/*
+        Microsoft.Network/privateDnsOperationResults/*
+        Microsoft.Network/privateDnsOperationStatuses/*
+        Microsoft.Network/virtualNetworks/read
+        Microsoft.Network/virtualNetworks/join/action
+        Microsoft.Authorization/*/read
+        """,
+    ),
+    role(
+        "befefa01-2a29-4197-83a8-272ff33ce314",
+        "DNS Zone Contributor",
+        "Lets you manage DNS zones and record sets in Azure DNS, but does not let you control who has access to them.",
+        """
+        Microsoft.Authorization/*/read
+        Microsoft.Insights/alertRules/*
+        Microsoft.Network/dnsZones/*
+        Microsoft.ResourceHealth/availabilityStatuses/read
+        Microsoft.Resources/deployments/*
+        Microsoft.Resources/subscriptions/resourceGroups/read
+        Microsoft.Support/*
+        """,
+    ),
 )

@@ -43,7 +43,7 @@ CERTIFICATE = certificate(KEY)
 
 def credential(of: x509.Certificate, **more: JsonValue) -> dict[str, JsonValue]:
     der = of.public_bytes(serialization.Encoding.DER)
-    return {"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.b64encode(der).decode(), **more}
+    return {"type": "AsymmetricX509Cert", "usage": "Verify", "key": base64.b64encode(der).decode()} | more
 
 
 @pytest.fixture
@@ -66,9 +66,10 @@ def client(identities: Identities, asking: Callable[[ASGIApp, str], httpx.Client
 
 def signed(key: rsa.RSAPrivateKey = KEY, of: x509.Certificate = CERTIFICATE, name: str = "x5t", **changes: object) -> str:
     now = int(NOW.timestamp())
-    claims = {"aud": f"https://login.microsoftonline.com{TOKEN}", "iss": CLIENT, "sub": CLIENT, "exp": now + 600, "nbf": now}
+    claims = {"aud": f"https://login.microsoftonline.com{TOKEN}", "iss": CLIENT, "sub": CLIENT, "exp": now + 600.5, "nbf": now}
     digest = of.fingerprint(hashes.SHA1() if name == "x5t" else hashes.SHA256())
-    headers = {name: base64.urlsafe_b64encode(digest).rstrip(b"=").decode()}
+    encoded = base64.urlsafe_b64encode(digest).decode()
+    headers = {name: encoded if name == "x5t" else encoded.rstrip("=")}
     return jwt.encode({**claims, **changes}, key, algorithm="RS256" if name == "x5t" else "PS256", headers=headers)
 
 
@@ -116,6 +117,8 @@ def test_a_certificate_holds_until_its_end_and_goes_when_it_is_taken_away(client
 
 def test_a_certificate_is_kept_by_its_id_and_shown_without_its_key() -> None:
     first = certificates.read([credential(CERTIFICATE)], None)
+    lines = base64.encodebytes(CERTIFICATE.public_bytes(serialization.Encoding.DER)).decode()
+    assert certificates.read([credential(CERTIFICATE, key=lines)], None) == first
     shown = certificates.shown(list(first))
     assert isinstance(shown[0], dict) and shown[0]["key"] is None
     both = certificates.read([*shown, credential(certificate(OTHER))], list(first))

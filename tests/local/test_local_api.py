@@ -14,6 +14,7 @@ from tests.control.engine_world import COMPUTE, NSG, OTHER, VNET, World
 from ringfence.api.local import app
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
+from ringfence.control.identities import Principal, administrator
 
 
 @pytest.fixture
@@ -59,6 +60,24 @@ def test_status_names_what_is_in_progress(world: World, client: httpx.Client) ->
     assert waited["settled"] is False and len(waited["operations"]) == 1
     world.driver.recover()
     assert client.post("/wait", json={"timeoutS": 5}).json() == {"settled": True, "operations": []}
+
+
+def test_the_operator_signs_a_person_in(world: World, client: httpx.Client) -> None:
+    identities = world.engine.identities
+    administrator.ensure(identities, Principal(client_id="c", object_id="o", display_name="admin"), "s", world.engine.clock())
+    device, code = identities.grants.ask("az", {"scope": "openid"})
+    answer = client.post("/sign-in", json={"code": code})
+    assert answer.json()["user"] == administrator.PERSON and answer.json()["approved"] is True
+    assert identities.grants.poll(device, "az")[0] == "approved"
+    _, code = identities.grants.ask("az", {})
+    for body, status, word in (
+        ({"code": "AAAAAAAAA"}, 404, "CodeNotFound"),
+        ({"code": code, "user": "nobody"}, 404, "UserNotFound"),
+        ({"user": "admin"}, 400, "InvalidRequestContent"),
+    ):
+        answer = client.post("/sign-in", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, word)
+    assert client.post("/sign-in", json={"code": code, "user": "admin", "decline": True}).json()["approved"] is False
 
 
 def test_the_internet_is_a_location(client: httpx.Client) -> None:

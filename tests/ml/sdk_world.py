@@ -35,6 +35,7 @@ from ringfence.api.blob import app as blob_app
 from ringfence.api.entra import app as entra_app
 from ringfence.api.entra import tokens
 from ringfence.api.entra.verify import Verifier
+from ringfence.api.graph import app as graph_app
 from ringfence.api.ml import app as ml_app
 from ringfence.control import first_owner
 from ringfence.control.blobs import Blobs, account_of
@@ -115,10 +116,13 @@ def serve(folder: Path, secret: str) -> None:
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]
         return account_of(found[0]) if found else None
 
+    sign_in = entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id)
     host_names = hosts.Names(engine.snapshot)
     apps = {
         hosts.ARM: arm_app.build(engine, verifier, SUBSCRIPTION),
-        hosts.ENTRA: entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id).app(),
+        hosts.ENTRA: sign_in.app(),
+        hosts.DEVICE: sign_in.device_page(),
+        hosts.GRAPH: graph_app.build(engine, verifier, SUBSCRIPTION.tenant),
         hosts.ML: ml_app.build(engine, blobs, verifier, SUBSCRIPTION.tenant),
         hosts.BLOB: blob_app.build(blobs, account, clock, new_id),
         hosts.KUBERNETES: kubernetes.build(),

@@ -67,7 +67,12 @@ def _judge(claims: dict[str, object], client_id: str, tenant: str, now: dt.datet
     if claims.get("aud") not in audiences:
         raise refusals.bad_assertion("its aud is not the token endpoint.")
     expires, begins = claims.get("exp"), claims.get("nbf", 0)
-    if not isinstance(expires, int) or not isinstance(begins, int) or not begins - 300 <= now.timestamp() < expires:
+    # NumericDate may have a fraction (RFC 7519 section 2), and MSAL's has one.
+    if (
+        not isinstance(expires, int | float)
+        or not isinstance(begins, int | float)
+        or not begins - 300 <= now.timestamp() < expires
+    ):
         raise refusals.bad_assertion("it is not within its valid time range.")
 
 
@@ -85,7 +90,10 @@ def _certificates(directory: Directory, client_id: str) -> Iterator[tuple[x509.C
 def _names(header: dict[str, object], certificate: x509.Certificate) -> bool:
     """Whether the assertion says that it was signed with this certificate."""
     algorithms: tuple[tuple[str, hashes.HashAlgorithm], ...] = (("x5t", hashes.SHA1()), ("x5t#S256", hashes.SHA256()))
-    return any(header.get(name) == _encoded(certificate.fingerprint(algorithm)) for name, algorithm in algorithms)
+    # MSAL leaves the padding on.
+    return any(
+        str(header.get(name)).rstrip("=") == _encoded(certificate.fingerprint(algorithm)) for name, algorithm in algorithms
+    )
 
 
 def _encoded(content: bytes) -> str:

@@ -46,12 +46,13 @@ def _certificate(given: Mapping[str, JsonValue]) -> JsonValue:
     if given.get("type", "AsymmetricX509Cert") != "AsymmetricX509Cert" or given.get("usage", "Verify") != "Verify":
         raise wording.bad("A key credential is of type AsymmetricX509Cert and usage Verify.")
     try:
-        content = base64.b64decode(str(given.get("key") or ""), validate=True)
+        # azure-cli sends the lines of a PEM file, without its marks.
+        content = base64.b64decode("".join(str(given.get("key") or "").split()), validate=True)
         certificate = (
             x509.load_pem_x509_certificate(content) if content[:5] == b"-----" else x509.load_der_x509_certificate(content)
         )
     except (ValueError, binascii.Error) as error:
-        raise wording.bad("Key credential end date is invalid or its key is no X.509 certificate.") from error
+        raise wording.bad("The key of a key credential is an X.509 certificate, in base64.") from error
     if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
         raise wording.bad("The certificate of a key credential has an RSA key.")
     thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()

@@ -141,7 +141,7 @@ def plan_stays(case: Case) -> Iterator[Finding]:
         ("networkProfile.serviceCidr", before.service_cidr, after.service_cidr),
         ("networkProfile.dnsServiceIP", before.dns_service_ip, after.dns_service_ip),
         ("networkProfile.dockerBridgeCidr", before.docker_bridge_cidr, after.docker_bridge_cidr),
-        ("agentPoolProfile.vnetSubnetID", _subnet(case.old), _subnet(case.new)),
+        ("agentPoolProfile.vnetSubnetID", _subnet(case, case.old), _subnet(case, case.new)),
         ("agentPoolProfile.vmSize", before.agent_vm_size.lower(), after.agent_vm_size.lower()),
         ("location", companions.region(case.old), companions.region(case.new)),
     )
@@ -151,9 +151,11 @@ def plan_stays(case: Case) -> Iterator[Finding]:
             yield errors.Invalid("PropertyChangeNotAllowed", message, target=name)
 
 
-def _subnet(owner: Resource) -> str:
-    """What a compute names as the subnet of its nodes."""
-    return (clusters.aks(owner).networking.subnet_id or "").lower()
+def _subnet(case: Case, owner: Resource) -> str:
+    """The subnet of a compute's nodes: what it names, else the one of its cluster's own network, which its document shows."""
+    named = clusters.aks(owner).networking.subnet_id
+    cluster = None if named else clusters.cluster_of(case.snapshot, owner)
+    return (named or ("" if cluster is None else str(companions.own_subnet(cluster)))).lower()
 
 
 def services_still_fit(case: Case) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -26,8 +27,8 @@ class _InProcess(httpx.BaseTransport):
         return asyncio.run(ask())
 
 
-@pytest.fixture
-def asking() -> Iterator[Callable[[ASGIApp, str], httpx.Client]]:
+@contextlib.contextmanager
+def opening() -> Iterator[Callable[[ASGIApp, str], httpx.Client]]:
     """`asking(app, "https://host")`: a client of one application; the host of the URL is the Host header."""
     opened: list[httpx.Client] = []
 
@@ -38,3 +39,10 @@ def asking() -> Iterator[Callable[[ASGIApp, str], httpx.Client]]:
     yield make
     for client in opened:
         client.close()
+
+
+@pytest.fixture
+def asking() -> Iterator[Callable[[ASGIApp, str], httpx.Client]]:
+    """As `opening`, for one test."""
+    with opening() as make:
+        yield make

@@ -34,26 +34,42 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 import ringfence
-from ringfence.api import hosts, kubernetes, proxy, tls
+from ringfence.api import doors, hosts, proxy, tls
 from ringfence.api.arm import app as arm
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.blob import app as blob
+from ringfence.api.blob import bearer
 from ringfence.api.entra import app as entra
 from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
+from ringfence.api.kubernetes import app as kubernetes
+from ringfence.api.kubernetes import plates
+from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
+from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.local import app as local
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.api.ml import app as ml
+from ringfence.api.registry import app as registry
+from ringfence.api.registry import callers as registry_callers
+from ringfence.api.registry.sign_in import Desk
+from ringfence.api.registry.tokens import Tokens
+from ringfence.api.terminals import Terminals
 from ringfence.control import blobs, first_owner
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
+from ringfence.control.images import Images
+from ringfence.control.publishing import Publisher
+from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
-from ringfence.drivers.base import Driver
+from ringfence.drivers.base import Driver, Registries
 from ringfence.model import errors, storage
-from ringfence.policy import principals
+from ringfence.model.resource import Resource
+from ringfence.policy import principals, registries
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
 
@@ -63,6 +79,8 @@ log = logging.getLogger("server")
 _KEEP_ALIVE_S = 75
 _FAREWELL_S = 2
 _BACKLOG = 1024
+#: Bytes of one message of a websocket: what is typed at a terminal.
+_MOST_MESSAGE = 1 << 20
 #: A request goes through three threads; with Python's 5 ms, a thread that computes makes each of them wait.
 _SWITCH_S = 0.0005
 _HTTPS = 443
@@ -78,12 +96,26 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work."""
+    """What differs between a sandbox and a try-out. edge: a bound socket for TLS. close: ends the driver's own work.
+
+    serve: hands those who keep images to the driver.
+    """
 
     driver: Driver
     edge: socket.socket
     enforced: bool
     close: Callable[[], None]
+    serve: Callable[[Registries], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the data planes keep beside resources. keys: of the credentials of clusters."""
+
+    blobs: blobs.Blobs
+    images: Images
+    passwords: RegistryPasswords
+    keys: Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +172,15 @@ def _linux(layout: Layout) -> _Ground:
         layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
     )
     driver.prepare()
-    return _Ground(
-        driver, _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS)), True, driver.close
-    )
+    edge = _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS))
+    return _Ground(driver, edge, True, driver.close, driver.serve)
 
 
 def _memory() -> _Ground:
     from ringfence.drivers.memory import MemoryDriver
 
     edge = _bound(socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP), ("127.0.0.1", 0))
-    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None)
+    return _Ground(MemoryDriver(time.monotonic), edge, False, lambda: None, lambda _registries: None)
 
 
 def _bound(listener: socket.socket, address: tuple[str, int]) -> socket.socket:
@@ -166,28 +197,54 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     engine = Engine(store, ground.driver, clock=_now, new_id=_new_id, identities=identities)
     _own(engine, admin)
     contents = blobs.Blobs(store, Contents(layout.folder / "blobs", _new_id), _now, _new_id)
-    contents.sweep(engine.snapshot())
+    images = Images(store, contents.contents, _now, _new_id)
+    contents.sweep(engine.snapshot(), images.sweep(engine.snapshot()))
+    passwords = RegistryPasswords(store, lambda: secrets.token_hex(26))
+    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), admin.tenant_id.lower(), _now, _new_id)
+    publisher = Publisher(images, passwords, engine.snapshot, functools.partial(registry_callers.identity_token, engine, signer))
+    publisher.provide(engine)
+    ground.serve(publisher)
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
-    names = hosts.Names(engine.snapshot)
-    azure = hosts.build(names, _apps(layout, admin, engine, contents))
+    keys = Keys.load(layout.folder / "pki" / "clusters.key")
+    names = hosts.Names(engine.snapshot, lambda snapshot: plates.plates(snapshot, keys))
+    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords, keys)))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
-def _apps(layout: Layout, admin: Admin, engine: Engine, contents: blobs.Blobs) -> Mapping[str, ASGIApp]:
+def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, kept: _Kept) -> Mapping[str, ASGIApp]:
     tenant = admin.tenant_id.lower()
-    signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), tenant, _now, _new_id)
     verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
     sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
+    ca = (layout.folder / "pki" / "ca.pem").read_bytes()
+    credentials = Credentials(engine, kept.keys, ca, tenant)
+    callers = Authenticator(kept.keys, verifier.accepting(AUDIENCES), _now)
+    subscription = Subscription(admin.subscription_id.lower(), tenant)
+    of_images = RegistryActions(engine, kept.images, kept.passwords)
+    registry_tokens = Tokens(tokens.load_key(layout.folder / "pki" / "registry.key"), _now, _new_id)
+    desk = Desk(registry_tokens, registry_callers.Callers(verifier, engine), kept.passwords)
+    terminals = Terminals(engine, time.monotonic)
     return {
-        hosts.ARM: arm.build(engine, verifier, Subscription(admin.subscription_id.lower(), tenant)),
+        hosts.ARM: arm.build(engine, verifier, subscription, credentials, issue=terminals.issue, images=of_images),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph.build(engine, verifier, tenant),
-        hosts.ML: ml.build(engine, contents, verifier, tenant),
-        hosts.BLOB: blob.build(contents, functools.partial(_account, engine), _now, _new_id),
-        hosts.KUBERNETES: kubernetes.build(),
+        hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
+        hosts.BLOB: blob.build(
+            kept.blobs,
+            functools.partial(_account, engine),
+            _now,
+            _new_id,
+            bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
+        ),
+        hosts.KUBERNETES: kubernetes.build(engine, callers, ca.decode(), _now),
+        hosts.TERMINALS: terminals,
+        hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),
     }
+
+
+def _let_in(_registry: Resource, _source: str) -> None:
+    """Registries that admission lets exist are open to every network."""
 
 
 def _know(identities: Identities, admin: Admin) -> None:
@@ -215,8 +272,8 @@ def _account(engine: Engine, name: str) -> str | None:
 
 def _own(engine: Engine, admin: Admin) -> None:
     """The administrator may do everything: as an application, and as a person."""
-    for object_id in (admin.object_id, administrator.person_id(_principal(admin))):
-        first_owner.ensure_owner(engine, admin.subscription_id, object_id)
+    first_owner.ensure_owner(engine, admin.subscription_id, admin.object_id)
+    first_owner.ensure_owner(engine, admin.subscription_id, administrator.person_id(_principal(admin)), "User")
 
 
 class _Server(uvicorn.Server):
@@ -227,11 +284,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
+def _server(app: ASGIApp, choose: Callable[[str], ssl.SSLContext] | None = None) -> _Server:
+    """choose: the context for the address that was dialled; None without TLS."""
     config = uvicorn.Config(
         app,
         http="h11",
-        ws="none",
+        ws="wsproto",
+        ws_max_size=_MOST_MESSAGE,
+        ws_per_message_deflate=False,
         loop="none",
         lifespan="off",
         log_config=None,
@@ -243,7 +303,8 @@ def _server(app: ASGIApp, context: ssl.SSLContext | None = None) -> _Server:
         timeout_graceful_shutdown=_FAREWELL_S,
     )
     config.load()
-    config.ssl = context
+    if choose is not None:
+        config.http_protocol_class = doors.protocol(choose)
     return _Server(config)
 
 
@@ -253,9 +314,9 @@ async def _serve(layout: Layout, ground: _Ground, plane: _Plane, proxy_fd: int |
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    context = tls.server_context(layout.folder, plane.names.serves, _now)
+    listeners = tls.Listeners(layout.folder, plane.names.serves, _now)
     servers = (
-        (_server(plane.azure, context), ground.edge),
+        (_server(plane.azure, lambda address: listeners.of(plane.names.plate(address))), ground.edge),
         (_server(plane.local), _unix_socket(layout.control_socket)),
     )
     plane.engine.start()

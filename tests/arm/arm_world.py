@@ -17,9 +17,12 @@ from starlette.types import ASGIApp
 from tests import clouds
 
 from ringfence.api.arm import app
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.entra.tokens import Signer, Subject
 from ringfence.api.entra.verify import Verifier
+from ringfence.api.kubernetes.keys import Keys
+from ringfence.api.terminals import Terminals
 from ringfence.control import first_owner
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities
@@ -54,7 +57,10 @@ class Arm:
         verifier = Verifier(key.public_key(), TENANT, lambda: self.now(), standing=lambda who, _: identities.groups_of(who))
         subscription = Subscription(SUBSCRIPTION.rpartition("/")[2], TENANT)
         first_owner.ensure_owner(self.engine, subscription.id, "object")
-        self.client = asking(app.build(self.engine, verifier, subscription), ORIGIN)
+        credentials = Credentials(self.engine, Keys(secrets.token_bytes(32)), b"-- a certificate --", TENANT)
+        self.terminals = Terminals(self.engine, time.monotonic)
+        built = app.build(self.engine, verifier, subscription, credentials, issue=self.terminals.issue)
+        self.client = asking(built, ORIGIN)
         self.token = self.signer.issue(Subject("client", "object"), MANAGEMENT)
 
     def close(self) -> None:

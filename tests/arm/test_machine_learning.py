@@ -120,9 +120,9 @@ def test_deletion(arm: Arm) -> None:
     assert arm.send("DELETE", COMPUTE).status_code == 204
 
 
-def test_credentials_are_not_handed_out(arm: Arm) -> None:
+def test_credentials_are_handed_out(arm: Arm) -> None:
     arm.workspace()
     error(arm.send("POST", f"{COMPUTE}/listKeys", {}), 404, "NotFound")
     arm.made(COMPUTE, cluster())
-    error(arm.send("POST", f"{COMPUTE}/listKeys", {}), 400, "NotSupported")
-    error(arm.send("POST", f"{COMPUTE}/restart", {}), 405, "MethodNotAllowed")
+    found = arm.send("POST", f"{COMPUTE}/listKeys", {}).json()
+    assert found["computeType"] == "AKS" and found["userKubeConfig"] and found["adminKubeConfig"]

@@ -272,5 +272,5 @@ def test_a_firewall_names_public_addresses_and_subnets_with_service_endpoints(ar
     images = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/images"
     error(
         arm.put(images, {"location": "eastus2", "sku": {"name": "Basic"}, "properties": {"publicNetworkAccess": "Disabled"}}),
-        400, "NetworkRuleSetNotSupported",
+        400, "DisablingPublicNetworkAccessNotSupported",
     )  # fmt: skip

@@ -52,6 +52,18 @@ def test_the_first_administrator_has_the_secret_of_the_state_folder(identities: 
             identities.authenticate(client, secret)
 
 
+def test_an_administrator_who_was_removed_is_back_at_the_next_start(identities: Identities) -> None:
+    administrator.ensure(identities, ADMIN, "s3cret", NOW)
+    for object_id in list(identities.directory().objects):
+        if identities.directory().get(object_id) is not None:
+            identities.delete(object_id)
+    assert identities.get(ADMIN.client_id) is None
+    other = _person(identities, administrator.PERSON)
+    administrator.ensure(identities, ADMIN, "s3cret", NOW)
+    assert identities.authenticate(ADMIN.client_id, "s3cret") == ADMIN and identities.directory().administers("o")
+    assert not identities.directory().administers(other), "the name alone gives no right"
+
+
 def test_a_new_secret_in_the_state_folder_ends_the_old_one(identities: Identities) -> None:
     administrator.ensure(identities, ADMIN, "one", NOW)
     administrator.ensure(identities, ADMIN, "two", NOW)

@@ -22,6 +22,8 @@ from ringfence.desired.state import (
     Endpoint,
     Environment,
     Filter,
+    Image,
+    ImageBuild,
     Router,
     ServiceMap,
     State,
@@ -135,8 +137,14 @@ def test_a_service_is_an_environment_a_bundle_and_a_process_for_each_replica() -
         ("azureml-models/diabetes/1/diabetes.pkl", False),
     ]
     assert [pod.key.rpartition("-")[2] for pod in pods] == ["0", "1"]
+    made, pulled = only(found, ImageBuild), of(found, Image)
+    assert made.environment == env.key and made.repository == f"azureml/azureml_{env.key.removeprefix('env/')}"
+    assert [image.key for image in pulled] == [pod.image for pod in pods]
+    for image in pulled:
+        assert (image.registry, image.repository, image.secret) == (made.registry, made.repository, "admin")
+        assert made.key in image.needs and image.endpoint.partition("-")[2] in ("node0", "node1"), "each pulled by its node"
     for pod in pods:
-        assert pod.needs == (env.key, bundle.key) == (pod.environment, pod.bundle)
+        assert pod.needs == (pod.image, pod.bundle) and pod.bundle == bundle.key
         assert (pod.memory_mb, pod.port, pod.nameserver) == (1024, 5001, "10.0.0.10")
     variables = dict(pods[0].variables)
     assert variables["AZUREML_MODEL_DIR"] == "/var/azureml-app/azureml-models/diabetes/1"
@@ -148,7 +156,7 @@ def test_a_service_is_an_environment_a_bundle_and_a_process_for_each_replica() -
     assert [t.address for t in route.targets] == addresses and {t.port for t in route.targets} == {5001}
     assert route.keys == tuple(hashlib.sha256(f"Bearer {key}".encode()).hexdigest() for key in ("first", "second"))
     assert route.service == "diabetes" and route.auth and route.timeout_ms == 1234
-    assert owned(found, SERVICE) == {"env", "bundle", "pod", "nic", "svc", "router", "filter", "lb"}
+    assert owned(found, SERVICE) == {"env", "build", "img", "bundle", "pod", "nic", "svc", "router", "filter", "lb"}
 
 
 def test_several_models_share_a_folder() -> None:

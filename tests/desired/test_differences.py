@@ -24,9 +24,22 @@ def kinds(keys: list[str]) -> list[str]:
 def test_creation_goes_from_networks_to_processes_and_removal_the_other_way() -> None:
     first = plan(STATE, {})
     assert kinds([item.key for item in first.put]) == ["net", "nic", "svc", "filter", "lb", "dns", "env", "bundle", "router"]
-    assert kinds(list(first.waiting)) == ["pod"]
+    assert kinds(list(first.waiting)) == ["build", "img", "pod"]
     last = plan(State(), done(STATE))
-    assert kinds(list(last.drop)) == ["router", "pod", "dns", "lb", "filter", "svc", "nic", "net", "bundle", "env"]
+    assert kinds(list(last.drop)) == [
+        "router",
+        "pod",
+        "dns",
+        "lb",
+        "filter",
+        "svc",
+        "nic",
+        "net",
+        "bundle",
+        "img",
+        "build",
+        "env",
+    ]
 
 
 def test_nothing_changes_what_is_right() -> None:
@@ -46,7 +59,7 @@ def test_whatever_is_there_a_few_rounds_make_it_right(data: st.DataObject) -> No
     keys = st.sampled_from(sorted(STATE.items))
     seen = {key: Observed(data.draw(st.sampled_from(["old", STATE.items[key].fingerprint]))) for key in data.draw(st.sets(keys))}
     seen |= {f"nic/{n}": Observed("old") for n in data.draw(st.sets(st.text("0123456789abcdef", min_size=10, max_size=10)))}
-    for _ in range(2):
+    for _ in range(4):  # environment, image, pull, process
         change = plan(STATE, seen)
         seen = {key: value for key, value in seen.items() if key not in change.drop}
         seen |= {item.key: Observed(item.fingerprint) for item in change.put}

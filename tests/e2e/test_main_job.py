@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import signal
 import threading
@@ -65,6 +66,19 @@ def _service(job: Job) -> tuple[str, str]:
     done = job.ringfence("exec", "--at", "internet", "--", job.client, "-W", "ignore", script, str(job.state / "admin.json"))
     assert done.returncode == 0, done.stderr
     return job.evidence["facts"]["where"]["uri"], done.stdout.strip().splitlines()[-1]
+
+
+def test_kubernetes_own_client_reads_the_cluster(job: Job) -> None:
+    """With the kubeconfig that `AksCompute.get_credentials` gives."""
+    script = str(Path(__file__).with_name("cluster_reader.py"))
+    done = job.ringfence("exec", "--at", "internet", "--", job.client, "-W", "ignore", script, str(job.state / "admin.json"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    assert found["nodes"] and all(address.startswith("10.") for address in found["nodes"])
+    assert ["diabetes", "Running"] in [pod[:2] for pod in found["pods"]]
+    assert all(pod[2] in found["nodes"] for pod in found["pods"])
+    assert "diabetes" in found["services"]
+    assert found["log"] and found["log"].splitlines()[0] in found["sdk"], "kubectl logs are the service's logs"
 
 
 def test_models_answer_while_the_control_plane_is_dead_and_it_comes_back(job: Job) -> None:

@@ -46,6 +46,10 @@ def test_an_application_is_found_by_each_of_its_names_and_changed(graph: Graph) 
         assert [d["id"] for d in graph.list("applications", filter=text)] == [app["id"]]
     graph.ok("PATCH", f"applications/{app['id']}", {"displayName": "other", "isFallbackPublicClient": True}, status=204)
     assert graph.ok("GET", f"applications/{app['id']}")["isFallbackPublicClient"] is True
+    for part in ({"redirectUris": ["https://a.example/"]}, {"homePageUrl": "https://a.example"}):
+        graph.ok("PATCH", f"applications/{app['id']}", {"web": part}, status=204)
+    web = graph.ok("GET", f"applications/{app['id']}")["web"]
+    assert web["redirectUris"] == ["https://a.example/"] and web["homePageUrl"] == "https://a.example"
     refused(graph.send("POST", "applications", {"displayName": "b", "identifierUris": ["api://web"]}), 400, "Request_BadRequest")
     service = {"appId": app["appId"]}
     graph.ok("POST", "servicePrincipals", service, status=201)

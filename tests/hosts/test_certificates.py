@@ -9,15 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
+from tests.hosts.authority import make_authority
 
-from ringfence.api import hosts, kubernetes, tls
-from ringfence.model import compute, storage
+from ringfence.api import hosts, tls
+from ringfence.model import storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
 
@@ -28,29 +27,7 @@ GROUP = ResourceId("sub", "group")
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder with a CA in it, as the sandbox makes it."""
-    folder = tmp_path_factory.mktemp("state")
-    (folder / "pki").mkdir()
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
-    usage = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True)
-    rest = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW - dt.timedelta(days=1))
-        .not_valid_after(NOW + dt.timedelta(days=3650))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.KeyUsage(**usage, **dict.fromkeys(rest, False)), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "pki" / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "pki" / "ca.key").write_bytes(private)
-    return folder
+    return make_authority(tmp_path_factory.mktemp("state"), NOW)
 
 
 def shake(server: ssl.SSLContext, state: Path, name: str | None) -> ssl.SSLObject:
@@ -154,12 +131,3 @@ def test_a_host_that_nobody_serves_is_misdirected(asking: Callable[[ASGIApp, str
     assert asking(app, "https://management.azure.com").get("/").text == "arm"
     answer = asking(app, "https://ml.azure.com").get("/")
     assert answer.status_code == 421 and "'ml.azure.com'" in answer.json()["error"]["message"]
-
-
-def test_a_clusters_api_server_shows_that_it_is_there(asking: Callable[[ASGIApp, str], httpx.Client]) -> None:
-    client = asking(kubernetes.build(), "https://myaks-1.hcp.eastus2.azmk8s.io")
-    assert client.get("/version").json()["gitVersion"] == f"v{compute.KUBERNETES_VERSION}"
-    assert [client.get(path).text for path in ("/healthz", "/livez", "/readyz")] == ["ok"] * 3
-    for method, path in (("GET", "/"), ("GET", "/api/v1/nodes"), ("DELETE", "/apis/apps/v1/deployments")):
-        answer = client.request(method, path)
-        assert (answer.status_code, answer.json()["kind"], answer.json()["reason"]) == (401, "Status", "Unauthorized")

@@ -15,6 +15,7 @@ from ringfence.api.local import app
 from ringfence.api.local.locations import Locations
 from ringfence.api.local.status import Status
 from ringfence.control.identities import Principal, administrator
+from ringfence.policy import places
 
 
 @pytest.fixture
@@ -47,6 +48,23 @@ def test_status_of_a_cluster(world: World, client: httpx.Client) -> None:
     (network,) = found["networks"]
     assert (network["name"], network["addressSpace"], network["subnets"]) == ("mynetwork", ["10.1.0.0/16"], ["default"])
     assert found["locations"] == ["internet", "mynetwork/default"]
+
+
+def test_status_names_the_rule_that_blocks_the_probes(world: World, client: httpx.Client) -> None:
+    world.cluster()
+    world.put(NSG, {})
+    world.put(VNET, clouds.network("10.1.0.0/16"), also={"subnets/default": clouds.subnet("10.1.0.0/22", NSG)})
+    row = client.get("/status").json()["clusters"][0]
+    assert row["endpoint"] == "up" and "fault" not in row
+    (frontend,) = places.frontends(world.engine.snapshot())
+    world.driver.sicken(f"{frontend.targets[0]}:80")
+    assert client.get("/status").json()["clusters"][0]["endpoint"] == "up", "it has only just come to be"
+    world.put(f"{NSG}/securityRules/DenyAll", clouds.rule(4096, "Deny"), location=None)
+    row = client.get("/status").json()["clusters"][0]
+    assert row["state"] == "Succeeded" and row["endpoint"] == "down"
+    assert "'DenyAll'" in row["fault"] and str(clouds.rid(NSG)) in row["fault"] and "AzureLoadBalancer" in row["fault"]
+    world.driver.recover()
+    assert client.get("/status").json()["clusters"][0]["endpoint"] == "up"
 
 
 def test_status_names_what_is_in_progress(world: World, client: httpx.Client) -> None:

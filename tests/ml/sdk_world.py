@@ -28,14 +28,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ringfence.api import hosts, kubernetes, tls
+from ringfence.api import hosts, tls
 from ringfence.api.arm import app as arm_app
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
 from ringfence.api.blob import app as blob_app
 from ringfence.api.entra import app as entra_app
 from ringfence.api.entra import tokens
 from ringfence.api.entra.verify import Verifier
 from ringfence.api.graph import app as graph_app
+from ringfence.api.kubernetes import app as kubernetes_app
+from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
+from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.ml import app as ml_app
 from ringfence.control import first_owner
 from ringfence.control.blobs import Blobs, account_of
@@ -118,14 +122,17 @@ def serve(folder: Path, secret: str) -> None:
 
     sign_in = entra_app.build(SUBSCRIPTION.tenant, identities, signer, clock, new_id)
     host_names = hosts.Names(engine.snapshot)
+    keys, ca = Keys.load(folder / "pki" / "clusters.key"), (folder / "pki" / "ca.pem").read_bytes()
+    credentials = Credentials(engine, keys, ca, SUBSCRIPTION.tenant)
+    callers = Authenticator(keys, verifier.accepting(AUDIENCES), clock)
     apps = {
-        hosts.ARM: arm_app.build(engine, verifier, SUBSCRIPTION),
+        hosts.ARM: arm_app.build(engine, verifier, SUBSCRIPTION, credentials),
         hosts.ENTRA: sign_in.app(),
         hosts.DEVICE: sign_in.device_page(),
         hosts.GRAPH: graph_app.build(engine, verifier, SUBSCRIPTION.tenant),
         hosts.ML: ml_app.build(engine, blobs, verifier, SUBSCRIPTION.tenant),
         hosts.BLOB: blob_app.build(blobs, account, clock, new_id),
-        hosts.KUBERNETES: kubernetes.build(),
+        hosts.KUBERNETES: kubernetes_app.build(engine, callers, ca.decode(), clock),
     }
     engine.start()
     threading.Thread(target=follow_names, args=(engine, folder / "hosts"), daemon=True).start()

@@ -21,8 +21,9 @@ def client_python() -> str:
     return named
 
 
-def test_the_official_sdk_does_the_main_job(tmp_path: Path) -> None:
-    script = [str(ROOT / "tests" / "ml" / "sdk_client.py"), str(EXAMPLE / "seed"), str(EXAMPLE / "source")]
+@pytest.mark.parametrize("client", ["sdk_client.py", "sdk_options_client.py"])
+def test_the_official_sdk_does_its_work(tmp_path: Path, client: str) -> None:
+    script = [str(ROOT / "tests" / "ml" / client), str(EXAMPLE / "seed"), str(EXAMPLE / "source")]
     world = ["unshare", "-Urnm", sys.executable, "-m", "tests.ml.sdk_world", str(tmp_path)]
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     ended = subprocess.run(

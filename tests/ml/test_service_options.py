@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import jwt
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.ml.plane import WORKSPACE, Plane, refusal
 
-from ringfence.desired.state import Route, Router
+from ringfence.desired.state import Balancer, Route, Router
 from ringfence.model import serving
 
 SERVICE = WORKSPACE.child("services", "diabetes")
@@ -104,3 +105,18 @@ def test_an_explicit_number_is_a_number(plane: Plane) -> None:
 def test_what_nobody_may_ask_for(plane: Plane, change: dict[str, Any]) -> None:
     answer = plane.client.post(plane.url("services"), json=plane.payload(**change))
     assert answer.status_code == 400 and plane.engine.snapshot().get(SERVICE) is None
+
+
+def test_a_service_behind_an_endpoint_that_is_down_says_why(plane: Plane) -> None:
+    plane.deploy()
+    compute = plane.url("computes/aks", "rp/workspaces")
+    (pod,) = (target.address for item in plane.engine.state() if isinstance(item, Balancer) for target in item.targets)
+    plane.driver.sicken(f"{pod}:80")
+    plane.clock.shift = dt.timedelta(minutes=1)
+    shown = plane.client.get(plane.url("services/diabetes")).json()
+    assert shown["state"] == "Unhealthy" and shown["error"]["code"] == "LoadBalancerProbeFailed"
+    (warning,) = plane.client.get(compute).json()["properties"]["provisioningWarnings"]
+    assert warning["code"] == "LoadBalancerProbeFailed" and "health probe" in warning["message"]
+    plane.driver.recover()
+    assert plane.client.get(plane.url("services/diabetes")).json()["state"] == "Healthy"
+    assert "provisioningWarnings" not in plane.client.get(compute).json()["properties"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -162,3 +163,16 @@ def test_what_waits_too_long_is_refused_while_run_still_runs(serve: Starter) -> 
         assert receive(first).status == 200
         second.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n0")
         assert receive(second).status == 200
+
+
+def test_what_counts_as_being_worked_on_does_not_wait_too_long(serve: Starter) -> None:
+    """Of four at a time two are worked on, as far as patience goes; run() is still called for one after the other."""
+    slow = "import time\ndef init(): pass\ndef run(data):\n    time.sleep(0.4)\n    return data\n"
+    server = serve(slow, MAX_QUEUE_WAIT_MS="100", MAX_CONCURRENT_REQUESTS="2")
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(server.ask(body="1").status)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [503, 503, 200, 200]

@@ -222,6 +222,32 @@ def test_a_killed_process_is_followed_by_one_that_knows(server: Server) -> None:
     assert status == 200 and document["name"] == "mygroup", "the token holds over a restart, and so does the group"
 
 
+def test_a_person_stays_signed_in_while_the_process_is_killed(server: Server) -> None:
+    admin, form = server.admin(), {"Content-Type": "application/x-www-form-urlencoded"}
+    asked = {"client_id": "04b07795-8ddb-461a-bbee-02f9e1bf7b46", "scope": "https://graph.microsoft.com/.default offline_access"}
+
+    def token(**more: str) -> dict[str, Any]:
+        path = f"/{admin['tenantId']}/oauth2/v2.0/token"
+        status, answer = server.ask(LOGIN, "POST", path, urllib.parse.urlencode(asked | more), form)
+        assert status == 200, answer
+        found: dict[str, Any] = answer
+        return found
+
+    first = token(grant_type="password", username="admin@ringfence.onmicrosoft.com", password=admin["clientSecret"])
+    server.end(signal.SIGKILL)
+    server.start()
+    again = token(grant_type="refresh_token", refresh_token=first["refresh_token"])
+    bearer = {"Authorization": f"Bearer {again['access_token']}"}
+    status, me = server.ask("graph.microsoft.com", "GET", "/v1.0/me", headers=bearer)
+    assert status == 200 and me["userPrincipalName"] == "admin@ringfence.onmicrosoft.com"
+    managing = token(
+        grant_type="refresh_token", refresh_token=first["refresh_token"], scope="https://management.azure.com/.default"
+    )
+    bearer = {"Authorization": f"Bearer {managing['access_token']}"}
+    status, document = server.ask(ARM, "GET", f"{group(server)}?api-version=2024-03-01", headers=bearer)
+    assert status == 200 and document["name"] == "mygroup", "the administrator owns everything as a person too"
+
+
 def test_it_ends_in_order(server: Server) -> None:
     assert server.end(signal.SIGTERM) == 0
     assert not (server.state / "run" / "control.sock").exists()

@@ -1,4 +1,4 @@
-"""A small world to start processes in: endpoints without a fabric, environments without packages, scripts as text."""
+"""A small world to start processes in: endpoints without a fabric, images without packages, scripts as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ringfence.desired.state import Bundle, File, Observed, Readiness, Workload
-from ringfence.drivers.linux import processes
+from ringfence.drivers.linux import image_store, processes
 from ringfence.drivers.linux.bundles import Bundles
 from ringfence.drivers.linux.cgroups import Cgroups
 from ringfence.drivers.linux.folders import Folders
@@ -27,10 +27,11 @@ ECHO = "def init(): pass\ndef run(data): return data\n"
 SCORING = Path(__file__).resolve().parents[2] / "src" / "ringfence" / "scoring"
 PORT = 5001
 ENDPOINT = "nic/one"
+ENVIRONMENT, DIGEST = "/azureml-envs/azureml_test", "d" * 64
 
 
 class World:
-    """One endpoint, one environment; a state folder and a runtime folder that vanish with the sandbox."""
+    """One endpoint, one image; a state folder and a runtime folder that vanish with the sandbox."""
 
     def __init__(self, *, cgroups: bool) -> None:
         self.folders = Folders(Path("/run/state"), Path("/run/ringfence"))
@@ -41,7 +42,7 @@ class World:
         self.namespaces = Namespaces(self.folders.runtime / "netns")
         self.namespaces.create("one").close()
         self.bundles = Bundles(self.folders.bundles, self.folders.blobs)
-        self._environment()
+        self._image()
         self._opened: list[Workloads] = []
 
     def workloads(self) -> Workloads:
@@ -71,7 +72,7 @@ class World:
         values: dict[str, object] = {
             "key": key,
             "endpoint": ENDPOINT,
-            "environment": "env/test",
+            "image": "img/test",
             "bundle": self.bundle({"score.py": script.encode()}),
             "variables": (("AZUREML_ENTRY_SCRIPT", "score.py"), ("AZUREML_MODEL_DIR", "/var/azureml-app/models")),
             "cpu": 1.0,
@@ -124,13 +125,25 @@ class World:
         for folder in self.groups:
             os.rmdir(folder)
 
-    def _environment(self) -> None:
-        folder = self.folders.environments / "test"
-        (folder / "bin").mkdir(parents=True)
+    def _image(self) -> None:
+        """An image as if it had been pulled: an environment without packages, with the interpreter of these tests."""
+        image_store.prepare(self.folders)
+        made = self.folders.images / ".new-test"
+        inside, mounts = made / f"rootfs{ENVIRONMENT}", [ENVIRONMENT]
+        (inside / "bin").mkdir(parents=True)
         interpreter = Path(sys.base_prefix, "bin", f"python3.{sys.version_info[1]}").resolve()
-        (folder / "bin" / "python").symlink_to(interpreter)
-        (folder / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
-        (folder / "ringfence.json").write_text(json.dumps({"fingerprint": "f", "prefixes": [sys.base_prefix]}))
+        (inside / "bin" / "python").symlink_to(interpreter)
+        (inside / "pyvenv.cfg").write_text(f"home = {interpreter.parent}\n")
+        prefix = os.path.realpath(sys.base_prefix)
+        if not f"{prefix}/".startswith("/usr/"):
+            Path(f"{made}/rootfs{prefix}").mkdir(parents=True)
+            mounts.append(prefix)
+        labels = {"com.ringfence.mounts": json.dumps(mounts)}
+        config = {"Entrypoint": [f"{ENVIRONMENT}/bin/python"], "Labels": labels}
+        image_store.publish(self.folders, made, DIGEST, config)
+        if len(mounts) > 1:
+            syscalls.bind(prefix, f"{self.folders.images}/roots/{DIGEST}/rootfs{prefix}")
+        image_store.note(self.folders, "img/test", "f", DIGEST)
 
 
 def until(done: Callable[[], bool], seconds: float = 15) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import socket
 import time
 from collections.abc import Iterator
@@ -19,9 +18,9 @@ from ringfence.desired.state import (
     Binding,
     Bundle,
     Endpoint,
-    Environment,
     File,
     Filter,
+    Image,
     Network,
     Readiness,
     Route,
@@ -30,19 +29,19 @@ from ringfence.desired.state import (
     Target,
     Workload,
 )
-from ringfence.drivers.linux import processes
+from ringfence.drivers.linux import image_store, processes
 from ringfence.drivers.linux.driver import LinuxDriver
 
 if TYPE_CHECKING:
-    from tests.workloads.process_world import ECHO, SCORING, World, until
+    from tests.workloads.process_world import DIGEST, ECHO, SCORING, World, until
 else:
-    from process_world import ECHO, SCORING, World, until
+    from process_world import DIGEST, ECHO, SCORING, World, until
 
 NETWORK = Network(key="net/a", index=1, prefixes=("10.1.0.0/16",))
 ADDRESSES = {"client": "10.1.0.4", "fe": "10.1.0.5", "pod0": "10.1.0.6", "pod1": "10.1.0.7"}
-ENVIRONMENT = Environment(key="env/test", python="", pip=())
-#: Nothing but the environment: it stays, because nobody is there to put it aside.
-NOTHING = State.of([ENVIRONMENT])
+IMAGE = Image(key="img/test", endpoint="nic/client", registry="r.azurecr.io", repository="azureml/x", reference="latest")
+#: Nothing but the image: it stays, because no registry is there to have it from again.
+NOTHING = State.of([IMAGE])
 
 
 class Cluster:
@@ -50,8 +49,7 @@ class Cluster:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        marker = world.folders.environments / "test" / "ringfence.json"
-        marker.write_text(json.dumps({**json.loads(marker.read_text()), "fingerprint": ENVIRONMENT.fingerprint}))
+        image_store.note(world.folders, IMAGE.key, IMAGE.fingerprint, DIGEST)
 
     def state(self, script: str = ECHO, *, replicas: int = 2, key: str = "k", **moved: str) -> State:
         """moved: endpoints that have another address."""
@@ -72,7 +70,7 @@ class Cluster:
         )
         needs = ("nic/fe", *(pod.key for pod in pods))
         router = Router(key="router/c", endpoint="nic/fe", port=80, routes=(route,), needs=needs)
-        items: list[AnyItem] = [NETWORK, *endpoints, allowed, ENVIRONMENT, bundle, *pods, router]
+        items: list[AnyItem] = [NETWORK, *endpoints, allowed, IMAGE, bundle, *pods, router]
         return State.of(items)
 
     def _bundle(self, script: str) -> Bundle:
@@ -83,9 +81,9 @@ class Cluster:
     def _pod(number: int, bundle: Bundle) -> Workload:
         return Workload(
             key=f"pod/x-{number}",
-            needs=(f"nic/pod{number}", ENVIRONMENT.key, bundle.key),
+            needs=(f"nic/pod{number}", IMAGE.key, bundle.key),
             endpoint=f"nic/pod{number}",
-            environment=ENVIRONMENT.key,
+            image=IMAGE.key,
             bundle=bundle.key,
             variables=(("AZUREML_ENTRY_SCRIPT", "app/score.py"),),
             cpu=1.0,
@@ -200,7 +198,7 @@ def test_an_endpoint_made_anew_brings_its_processes_with_it(world: World, driver
 def test_the_internet_is_a_network_like_others_to_processes(world: World, driver: LinuxDriver) -> None:
     Cluster(world)
     here = Endpoint(key="nic/internet", network=INTERNET, address="198.19.255.4")
-    assert driver.apply(diff.plan(State.of([here, ENVIRONMENT]), driver.observe())) == ()
+    assert driver.apply(diff.plan(State.of([here, IMAGE]), driver.observe())) == ()
     assert driver.namespace("nic/internet") in {str(world.namespaces.folder / name) for name in world.namespaces.names()}
     with pytest.raises(KeyError):
         driver.namespace("nic/absent")

@@ -11,7 +11,9 @@ import datetime as dt
 import os
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from cryptography import x509
@@ -43,8 +45,8 @@ class Issuer:
             raise ValueError(f"pki/ca.key holds a {type(key).__name__}, not an EC or RSA key; remove pki/ and start again")
         return cls(certificate, key, clock)
 
-    def leaf(self, name: str) -> bytes:
-        """PEM: key, leaf and CA, in the order that OpenSSL reads. name: one DNS name, or a wildcard."""
+    def leaf(self, name: str, also: Sequence[x509.GeneralName] = ()) -> bytes:
+        """PEM: key, leaf and CA, in the order that OpenSSL reads. name: one DNS name, or a wildcard; also: further names."""
         now = self._clock()
         signed = (
             x509.CertificateBuilder()
@@ -54,7 +56,7 @@ class Issuer:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(hours=1))
             .not_valid_after(min(now + _LIFETIME, self._certificate.not_valid_after_utc))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name), *also]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_leaf_usage(), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -77,6 +79,24 @@ class Issuer:
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plate:
+    """What is shown to those who dial an address that is one server's own, whatever name they ask for, or none.
+
+    name, also: DNS names. addresses: under which it is known as well. clients: PEM of the authority whose
+    certificates clients may bring; None: they are not asked for any.
+    """
+
+    name: str
+    also: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    clients: bytes | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.also)
+
+
 class Contexts:
     """A server context per name, made once and renewed a month before its certificate ends."""
 
@@ -85,34 +105,74 @@ class Contexts:
         self._serves = serves
         self._clock = clock
         self._lock = threading.Lock()
-        self._made: dict[str, tuple[dt.datetime, ssl.SSLContext]] = {}
+        self._made: dict[str | Plate, tuple[dt.datetime, ssl.SSLContext]] = {}
 
     def of(self, name: str) -> ssl.SSLContext | None:
         """The context for a server name, or None for a name that nobody serves."""
         name = name.lower().rstrip(".")
         if not self._serves(name):
             return None
+        return self._kept(name, lambda: _context(self._issuer.leaf(name)))
+
+    def at(self, plate: Plate) -> ssl.SSLContext:
+        """The context of a server at its own address."""
+
+        def make() -> ssl.SSLContext:
+            further = [*map(x509.DNSName, plate.also), *(x509.IPAddress(IPv4Address(a)) for a in plate.addresses)]
+            context = _context(self._issuer.leaf(plate.name, further))
+            _ask_for_certificates(context, plate)
+            return context
+
+        return self._kept(plate, make)
+
+    def _kept(self, key: str | Plate, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         now = self._clock()
         with self._lock:
-            known = self._made.get(name)
+            known = self._made.get(key)
             if known is not None and now < known[0]:
                 return known[1]
             if len(self._made) >= _MOST_NAMES:
                 self._made.clear()
-            context = _context(self._issuer.leaf(name))
-            self._made[name] = (now + _LIFETIME - _RENEW_BEFORE, context)
+            context = make()
+            self._made[key] = (now + _LIFETIME - _RENEW_BEFORE, context)
             return context
 
 
 def server_context(state: Path, serves: Callable[[str], bool], clock: Callable[[], dt.datetime]) -> ssl.SSLContext:
-    """The context of the one TLS listener: the name asked for decides the certificate.
+    """The context of a TLS listener: the name asked for decides the certificate.
 
     serves: whether a lower-case host name is ours (`api.hosts.Names.serves`). A handshake
     without a name, or for another's name, ends with the alert `unrecognized_name`.
     """
-    contexts = Contexts(Issuer.load(state, clock), serves, clock)
+    return _listener(Contexts(Issuer.load(state, clock), serves, clock), None)
 
+
+class Listeners:
+    """The context for each address that was dialled: by the name asked for, and at a server's own address also without one."""
+
+    def __init__(self, state: Path, serves: Callable[[str], bool], clock: Callable[[], dt.datetime]) -> None:
+        self._contexts = Contexts(Issuer.load(state, clock), serves, clock)
+        self._lock = threading.Lock()
+        self._common = _listener(self._contexts, None)
+        self._own: dict[Plate, ssl.SSLContext] = {}
+
+    def of(self, plate: Plate | None) -> ssl.SSLContext:
+        """plate: what is shown at the address; None for an address that many names share."""
+        if plate is None:
+            return self._common
+        with self._lock:
+            if plate not in self._own:
+                if len(self._own) >= _MOST_NAMES:
+                    self._own.clear()
+                self._own[plate] = _listener(self._contexts, plate)
+            return self._own[plate]
+
+
+def _listener(contexts: Contexts, plate: Plate | None) -> ssl.SSLContext:
     def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        if plate is not None and (name is None or name.lower().rstrip(".") in plate.names):
+            connection.context = contexts.at(plate)
+            return None
         context = contexts.of(name) if name else None
         if context is None:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
@@ -123,7 +183,16 @@ def server_context(state: Path, serves: Callable[[str], bool], clock: Callable[[
     listener.minimum_version = ssl.TLSVersion.TLSv1_2
     listener.set_alpn_protocols(["http/1.1"])
     listener.sni_callback = choose
+    if plate is not None:
+        # Whether a certificate is asked for, a connection keeps from the context that it began with.
+        _ask_for_certificates(listener, plate)
     return listener
+
+
+def _ask_for_certificates(context: ssl.SSLContext, plate: Plate) -> None:
+    if plate.clients is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.load_verify_locations(cadata=plate.clients.decode())
 
 
 def _leaf_usage() -> x509.KeyUsage:

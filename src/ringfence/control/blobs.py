@@ -127,10 +127,10 @@ class Blobs:
         self._clock = clock
         self._new_id = new_id
 
-    def sweep(self, snapshot: Snapshot) -> int:
+    def sweep(self, snapshot: Snapshot, also: frozenset[str] = frozenset()) -> int:
         """At the start: forget what belonged to accounts that are gone, and blocks that no list named for a week.
 
-        Then contents that nothing names are removed. Returns how many files went.
+        Then contents that nothing names are removed. also: those that others name. Returns how many files went.
         """
         alive = {account_of(r) for r in snapshot.of_type(storage.STORAGE_ACCOUNT)}
         old = (self._clock() - _BLOCKS_KEPT).isoformat()
@@ -141,7 +141,7 @@ class Blobs:
                     connection.execute(sa.delete(table).where(table.c.account == gone))
             connection.execute(sa.delete(_BLOCKS).where(_BLOCKS.c.created_at < old))
             named = set(connection.scalars(sa.select(_BLOBS.c.sha256))) | set(connection.scalars(sa.select(_BLOCKS.c.sha256)))
-        return self.contents.sweep(named | in_use(snapshot))
+        return self.contents.sweep(named | in_use(snapshot) | also)
 
     def key(self, account: str) -> bytes:
         """The account's signing key, 64 random bytes made when first asked for."""

@@ -89,6 +89,15 @@ class Contents:
         """most: bytes that the content may have."""
         return Upload(self._incoming / self._new_id(), self.path, most)
 
+    def store(self, data: bytes) -> Content:
+        """Store a content that is in memory."""
+        upload = self.begin(len(data))
+        try:
+            upload.write(data)
+            return upload.finish()
+        finally:
+            upload.abort()
+
     def join(self, parts: Iterable[str], most: int) -> Content:
         """Store the concatenation of contents as one. Raises FileNotFoundError, errors.TooLarge."""
         upload = self.begin(most)

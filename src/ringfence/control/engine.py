@@ -9,21 +9,22 @@ the store's version at each write. Usable from any thread; every call may block.
 from __future__ import annotations
 
 import datetime as dt
+import socket
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ringfence.control import acceptance, judgement, ledger, removal, store, wording
+from ringfence.control import acceptance, endpoints, explanations, judgement, ledger, removal, store, wording
 from ringfence.control.autoscaler import Autoscaler
 from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
-from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, State, Workload
+from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, Readiness, State, Workload
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import authority
+from ringfence.policy import authority, container_groups
 from ringfence.policy.access import Caller
 
 
@@ -212,14 +213,33 @@ class Engine:
     def logs(self, id: ResourceId) -> str:
         """What the replicas of a service have printed, one after the other."""
         found = [item.key for item in self.state() if isinstance(item, Workload) and id.key in item.owners]
-        parts = [(key, self._driver.logs(key)) for key in sorted(found)]
+        parts = [(key, self._driver.logs(key) + self._not_pulled(key)) for key in sorted(found)]
         if len(parts) == 1:
             return parts[0][1]
         return "\n".join(f"==> replica {key.rpartition('-')[2]} <==\n{text}" for key, text in parts)
 
+    def log(self, key: Key) -> str:
+        """What one workload or router has printed."""
+        return self._driver.logs(key)
+
+    def _not_pulled(self, workload: Key) -> str:
+        """Why the image of a workload is not there, as kubectl would tell it of the pod; "" when it is."""
+        item = self.state().items.get(workload)
+        assert isinstance(item, Workload)
+        seen = explanations.explained(self.snapshot(), self.observed()).get(item.image)
+        if seen is None or seen.readiness is not Readiness.FAILED:
+            return ""
+        return f"Waiting: {seen.code}. {seen.message}\n"
+
     def containers(self, id: ResourceId) -> Mapping[str, Key]:
-        """The items of a container group that run, by the container's name."""
-        return {item.container: item.key for item in self.state() if isinstance(item, Container) and id.key in item.owners}
+        """The items of a container group that run, by the container's name; a web service's group has one, its process."""
+        group, found = self.snapshot().get(id), {}
+        for item in self.state():
+            if isinstance(item, Container) and id.key in item.owners:
+                found[item.container] = item.key
+            elif isinstance(item, Workload) and id.key in item.owners and group is not None:
+                found[container_groups.of(group).containers[0].name] = item.key
+        return found
 
     def instances(self, id: ResourceId) -> Mapping[str, Instance]:
         """What is seen of the containers of a group, by name; those of which nothing was started are left out."""
@@ -230,6 +250,10 @@ class Engine:
         """What one container of a group has printed."""
         key = self.containers(id).get(name)
         return "" if key is None else self._driver.logs(key)
+
+    def terminal(self, id: ResourceId, name: str, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        """Run a command in one container of a group. Raises KeyError when it does not run, OSError when it cannot start."""
+        return self._driver.terminal(self.containers(id)[name], command, rows, columns)
 
     def build_log(self, id: ResourceId) -> str:
         """What the build of a service's environment has printed."""
@@ -244,6 +268,12 @@ class Engine:
     def health(self) -> Mapping[Key, Mapping[str, bool]]:
         """Which targets answer their probe, by balancer."""
         return self._driver.health()
+
+    def endpoint_fault(self, compute: ResourceId | None) -> endpoints.Fault | None:
+        """Why the scoring endpoint of a compute lets nobody in, or None."""
+        snapshot = self.snapshot()
+        found = snapshot.get(compute) if compute is not None else None
+        return None if found is None else endpoints.fault(snapshot, self.health(), found, self.clock())
 
     def _deploy(self, request: acceptance.Request) -> tuple[Operation, bool]:
         """One resource of a template: admitted and stored as any PUT is."""

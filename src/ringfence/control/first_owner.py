@@ -13,19 +13,24 @@ from ringfence.model import authorization
 from ringfence.model.authorization import RoleAssignment
 from ringfence.model.resource import Resource
 from ringfence.policy.builtin import general
+from ringfence.policy.principals import Kind
 
 ROOT = "/"
 #: The name of the assignment follows from the principal (RFC 4122, version 5), so that two starts write one.
 _NAMESPACE = uuid.UUID("0d9a7a55-2f5c-5b0e-8f1c-3a5d8c6b1e77")
 
 
-def ensure_owner(engine: Engine, subscription: str, object_id: str) -> None:
-    """The principal owns everything afterwards. subscription: where the row is kept."""
+def ensure_owner(engine: Engine, subscription: str, object_id: str, kind: Kind = "ServicePrincipal") -> None:
+    """The principal owns everything afterwards. subscription: where the row is kept. kind: of the principal."""
     if any(_is_theirs(found, object_id.lower()) for found in engine.snapshot().of_type(authorization.ROLE_ASSIGNMENT)):
         return
     name = str(uuid.uuid5(_NAMESPACE, object_id.lower()))
     properties = RoleAssignment(
-        scope=ROOT, role=general.OWNER, principal_id=object_id.lower(), description="The administrator of this sandbox."
+        scope=ROOT,
+        role=general.OWNER,
+        principal_id=object_id.lower(),
+        principal_type=kind,
+        description="The administrator of this sandbox.",
     )
     now = engine.clock()
     engine.put(

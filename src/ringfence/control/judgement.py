@@ -16,6 +16,8 @@ from ringfence.desired.state import (
     Bundle,
     Container,
     Environment,
+    Image,
+    ImageBuild,
     Key,
     Observed,
     Readiness,
@@ -109,6 +111,10 @@ def _words(item: AnyItem) -> str:
     match item:
         case Environment():
             return "building the environment"
+        case ImageBuild():
+            return "pushing the image"
+        case Image():
+            return "pulling the image"
         case Bundle():
             return "laying out the files"
         case Workload() | Container():

@@ -13,15 +13,16 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from ringfence.control import judgement, operations, resources, store, wording
+from ringfence.control import explanations, judgement, operations, resources, store, wording
 from ringfence.control.judgement import Outcome
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.desired.build import build
-from ringfence.desired.state import AnyItem, Key, State
+from ringfence.desired.state import AnyItem, Key, Observed, State, Workload
+from ringfence.model import serving
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,33 @@ class Ledger:
             for outcome in outcomes:
                 change.end(outcome)
 
+    def explained(self, observed: Mapping[Key, Observed]) -> Mapping[Key, Observed]:
+        return explanations.explained(self._snapshot, observed)
+
+    def recover(self, observed: Mapping[Key, Observed], failures: Collection[Key]) -> None:
+        """A service whose deployment failed for want of its image works once the image came: it is not asked for again."""
+        if not self._recovered(observed, failures):
+            return
+        with self.write() as change:
+            found = self._recovered(observed, failures)
+            held = {key for operation in operations.pending(change.connection) for key in operation.covers}
+            states = [dataclasses.replace(r, state=ProvisioningState.SUCCEEDED) for r in found if r.key not in held]
+            change.become(change.before.changed(states), states, ())
+            log.info("%d services work that had failed", len(states))
+
+    def _recovered(self, observed: Mapping[Key, Observed], failures: Collection[Key]) -> list[Resource]:
+        failed = [r for r in self._snapshot.of_type(serving.SERVICE) if r.state is ProvisioningState.FAILED]
+        if not failed:
+            return []
+        state = self._state if self._state is not None else build(self._snapshot)
+
+        def works(service: Resource) -> bool:
+            owned = judgement.owned(state, frozenset({service.key}))
+            runs = any(isinstance(state.items[key], Workload) for key in owned)
+            return runs and all(key not in failures and judgement.stands(state.items[key], observed.get(key)) for key in owned)
+
+        return [service for service in failed if works(service)]
+
     def note(self, progress: Mapping[str, str]) -> None:
         with self._store.begin() as connection:
             for id, text in progress.items():
@@ -119,7 +147,7 @@ class Change:
         self.before = self.after = before
         self.state = state
         self.ended = False
-        self._connection = connection
+        self.connection = connection
         self._now = now
         self._written: dict[str, Resource] = {}
         self._gone: set[str] = set()
@@ -156,13 +184,13 @@ class Change:
         touches = {
             key for key in old.items.keys() | self.state.items.keys() if old.items.get(key) is not self.state.items.get(key)
         }
-        for earlier in operations.pending(self._connection, covers):
+        for earlier in operations.pending(self.connection, covers):
             touches |= earlier.touches
             if earlier.kind is not Kind.DELETE:
                 covers |= earlier.covers & self.after.resources.keys()
                 self._end(earlier, Status.CANCELED, wording.SUPERSEDED, wording.superseded(earlier.resource_id))
         begun = dataclasses.replace(operation, covers=covers, touches=frozenset(touches), revision=self.before.version + 1)
-        operations.insert(self._connection, begun)
+        operations.insert(self.connection, begun)
         if begun.deploys or touches or judgement.owned(self.state, covers):
             return begun
         return self.end(Outcome(begun, Status.SUCCEEDED))
@@ -170,10 +198,10 @@ class Change:
     def end(self, outcome: Outcome) -> Operation:
         """Store how an operation ended, unless it has by now, and what its resources are then."""
         operation = outcome.operation
-        if operation.ended_at is not None or not operations.is_pending(self._connection, operation.id):
+        if operation.ended_at is not None or not operations.is_pending(self.connection, operation.id):
             return operation
         ended = self._end(operation, outcome.status, outcome.code, outcome.message)
-        held = {key for other in operations.pending(self._connection) for key in other.covers}
+        held = {key for other in operations.pending(self.connection) for key in other.covers}
         blamed = self._blamed(outcome)
         for key in operation.covers - held:
             resource = self.after.get(key)
@@ -190,22 +218,22 @@ class Change:
 
     def deleting(self, resource: Resource) -> Operation | None:
         """The operation that is deleting a resource."""
-        for operation in operations.pending(self._connection):
+        for operation in operations.pending(self.connection):
             if operation.kind is Kind.DELETE and resource.key in operation.covers:
                 return operation
-        return operations.latest(self._connection, resource.key)
+        return operations.latest(self.connection, resource.key)
 
     def store(self) -> None:
         """Write the rows."""
         if not self._changed:
             return
-        resources.write(self._connection, [r for k, r in self._written.items() if k not in self._gone])
-        resources.release(self._connection, self._released)
-        resources.allocate(self._connection, [a for a in self._allocated if a.owner not in self._gone])
-        resources.remove(self._connection, self._gone)
-        self.after = self.after.changed(version=store.advance(self._connection))
+        resources.write(self.connection, [r for k, r in self._written.items() if k not in self._gone])
+        resources.release(self.connection, self._released)
+        resources.allocate(self.connection, [a for a in self._allocated if a.owner not in self._gone])
+        resources.remove(self.connection, self._gone)
+        self.after = self.after.changed(version=store.advance(self.connection))
         if self.after.version % _FORGET_EVERY == 0:
-            operations.forget_old(self._connection)
+            operations.forget_old(self.connection)
 
     def _blamed(self, outcome: Outcome) -> set[str]:
         """The resources that a failed operation leaves Failed: the one it was about, and owners of what failed."""
@@ -216,7 +244,7 @@ class Change:
 
     def _end(self, operation: Operation, status: Status, code: str, message: str) -> Operation:
         ended = dataclasses.replace(operation, status=status, code=code, message=message, ended_at=self._now)
-        operations.end(self._connection, ended)
+        operations.end(self.connection, ended)
         self.ended = True
         if status is Status.FAILED:
             log.warning("%s of %s failed: %s: %s", operation.kind.value, operation.resource_id, code, message)

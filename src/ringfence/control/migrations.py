@@ -76,11 +76,41 @@ _DIRECTORY = (
     "CREATE INDEX ix_grants_expires_at ON grants (expires_at)",
 )
 
+
+def _keep_images(connection: sa.Connection) -> None:
+    """Schema 3 had registries without images."""
+    for statement in _IMAGES:
+        connection.exec_driver_sql(statement)
+
+
+_IN = "registry TEXT NOT NULL, repository TEXT NOT NULL"
+_IMAGES = (
+    f"""CREATE TABLE registry_blobs (
+        {_IN}, sha256 TEXT NOT NULL, size INTEGER NOT NULL, created_at TEXT NOT NULL,
+        PRIMARY KEY (registry, repository, sha256))""",
+    f"""CREATE TABLE registry_manifests (
+        {_IN}, sha256 TEXT NOT NULL, size INTEGER NOT NULL, media_type TEXT NOT NULL, artifact_type TEXT NOT NULL,
+        subject TEXT NOT NULL, annotations JSON NOT NULL, image_size INTEGER NOT NULL, created_at TEXT NOT NULL,
+        PRIMARY KEY (registry, repository, sha256))""",
+    f"""CREATE TABLE registry_links (
+        {_IN}, manifest TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (registry, repository, manifest, sha256))""",
+    f"""CREATE TABLE registry_tags (
+        {_IN}, tag TEXT NOT NULL, sha256 TEXT NOT NULL, created_at TEXT NOT NULL, changed_at TEXT NOT NULL,
+        PRIMARY KEY (registry, repository, tag))""",
+    f"""CREATE TABLE registry_uploads (
+        {_IN}, upload TEXT NOT NULL, created_at TEXT NOT NULL, PRIMARY KEY (registry, repository, upload))""",
+    f"""CREATE TABLE registry_chunks (
+        {_IN}, upload TEXT NOT NULL, "begin" INTEGER NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+        PRIMARY KEY (registry, repository, upload, "begin"))""",
+    """CREATE TABLE registry_passwords (
+        registry TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (registry, name))""",
+)
+
 #: In order; the n-th leads from schema n.
 MIGRATIONS = tuple(
     Migration(number, carry_out)
     for number, carry_out in enumerate(
-        (_keep_a_directory, ownership.move),
+        (_keep_a_directory, ownership.move, _keep_images),
         start=1,
     )
 )

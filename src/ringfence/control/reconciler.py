@@ -18,7 +18,20 @@ from ringfence.control.judgement import Outcome, judge, retried
 from ringfence.control.operations import Operation
 from ringfence.desired import diff
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import AnyItem, Bundle, Container, Environment, Key, Observed, Readiness, Router, State, Workload
+from ringfence.desired.state import (
+    AnyItem,
+    Bundle,
+    Container,
+    Environment,
+    Image,
+    ImageBuild,
+    Key,
+    Observed,
+    Readiness,
+    Router,
+    State,
+    Workload,
+)
 from ringfence.drivers.base import Driver, Failure
 
 log = logging.getLogger(__name__)
@@ -32,7 +45,7 @@ _BACKOFF_S, _LONGEST_BACKOFF_S = 0.2, 10.0
 #: Rounds of one pass: each makes what the one before made possible.
 _MOST_ROUNDS = 12
 #: Items that go on changing after the driver has made them. All others are complete once `apply` returns.
-_LIVING = (Environment, Bundle, Workload, Container, Router)
+_LIVING = (Environment, ImageBuild, Image, Bundle, Workload, Container, Router)
 
 
 class Ledger(Protocol):
@@ -48,6 +61,14 @@ class Ledger(Protocol):
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         """Store how operations ended, and what that means for their resources."""
+        ...
+
+    def explained(self, observed: Mapping[Key, Observed]) -> Mapping[Key, Observed]:
+        """What was seen, with the rules that decided it in its messages."""
+        ...
+
+    def recover(self, observed: Mapping[Key, Observed], failures: Collection[Key]) -> None:
+        """Store that services work after all whose deployment had failed."""
         ...
 
     def note(self, progress: Mapping[str, str]) -> None:
@@ -134,9 +155,10 @@ class Reconciler:
             del observed[key]
         self._retried = {operation.id for operation in pending}
         failures = self._apply(state, observed)
-        outcomes, progress = judge(state, self._sight.observed, failures, pending)
+        outcomes, progress = judge(state, self._ledger.explained(self._sight.observed), failures, pending)
         if outcomes:
             self._ledger.finish(outcomes)
+        self._ledger.recover(self._sight.observed, failures)
         self._tell({id: text for id, text in progress.items() if self._noted.get(id) != text})
         self._noted = progress
         busy = bool(progress) or _unsettled(state, self._sight.observed)

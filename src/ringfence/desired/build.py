@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import balancing, compute, dns, ml, network
+from ringfence.desired import balancing, compute, containers, dns, ml, network, service_groups
 from ringfence.desired.state import AnyItem, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import places
@@ -20,5 +20,7 @@ def build(snapshot: Snapshot) -> State:
         *balancing.balancers(snapshot),
         *dns.views(snapshot, everyone),
         *ml.items(snapshot, everyone),
+        *containers.items(snapshot, everyone),
+        *service_groups.items(snapshot, everyone),
     ]
     return State.of(found)

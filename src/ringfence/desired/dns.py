@@ -11,13 +11,19 @@ from ringfence.desired import keys
 from ringfence.desired.network import owners
 from ringfence.desired.state import INTERNET, Record, View
 from ringfence.model import balancing as balancing_nouns
-from ringfence.model import compute, ml, network, storage
+from ringfence.model import compute, ml, network, registry, storage
 from ringfence.model.resource import Snapshot
 from ringfence.policy import balancing, names, places
 from ringfence.policy.places import Kind, Place
 
 #: Types whose resources have public names.
-_NAMED = (ml.WORKSPACE, compute.MANAGED_CLUSTER, storage.STORAGE_ACCOUNT, balancing_nouns.PUBLIC_ADDRESS)
+_NAMED = (
+    ml.WORKSPACE,
+    compute.MANAGED_CLUSTER,
+    storage.STORAGE_ACCOUNT,
+    balancing_nouns.PUBLIC_ADDRESS,
+    registry.REGISTRY,
+)
 
 
 def views(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[View]:

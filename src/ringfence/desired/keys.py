@@ -68,5 +68,22 @@ def pod(service: str, number: int) -> Key:
     return f"pod/{short(service)}-{number}"
 
 
+def image(service: str, number: int) -> Key:
+    """The image as the host of a replica has it."""
+    return f"img/{short(service)}-{number}"
+
+
 def router(cluster: str) -> Key:
     return f"router/{short(cluster)}"
+
+
+def container_group(group: str) -> Key:
+    return f"grp/{short(group)}"
+
+
+def container(group: str, name: str) -> Key:
+    return f"ctr/{short(group)}-{name}"
+
+
+def container_image(group: str, name: str) -> Key:
+    return f"img/{short(group)}-{name}"

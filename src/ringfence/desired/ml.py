@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from ringfence.desired import keys
-from ringfence.desired.state import AnyItem, Bundle, Environment, File, Key, Route, Router, Target, Tls, Workload
+from ringfence.desired import images, keys
+from ringfence.desired.state import (
+    AnyItem,
+    Bundle,
+    Environment,
+    File,
+    Image,
+    ImageBuild,
+    Key,
+    Liveness,
+    Route,
+    Router,
+    Target,
+    Tls,
+    Workload,
+)
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, endpoints, environments, places, sizes, tokens
+from ringfence.policy import clusters, container_groups, endpoints, environments, places, service_groups, sizes, tokens
 from ringfence.policy.places import Kind, Place
 
 APP_ROOT = "/var/azureml-app"
@@ -33,21 +47,33 @@ class _Served:
     replicas: tuple[Place, ...]
 
 
-def items(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[AnyItem]:
+def items(snapshot: Snapshot, everyone: Sequence[Place]) -> Iterator[AnyItem]:
     """Everything that scores, and what it needs."""
     routers: list[Place] = []
     replicas: dict[str, list[Place]] = {}
+    nodes: dict[str | None, list[Place]] = {}
     for place in everyone:
         if place.kind is Kind.ROUTER:
             routers.append(place)
+        elif place.kind is Kind.NODE:
+            nodes.setdefault(place.cluster, []).append(place)
         elif place.kind is Kind.REPLICA:
             replicas.setdefault(place.owner, []).append(place)
     served = [_served(snapshot, key, tuple(found)) for key, found in sorted(replicas.items())]
-    yield from _shared(snapshot, served)
+    yield from _shared(snapshot, [*(one.resource for one in served), *hosted(snapshot, everyone)])
     for one in served:
-        yield from _workloads(snapshot, one)
+        yield from _workloads(snapshot, one, nodes.get(one.replicas[0].cluster, []))
     for place in routers:
         yield _router(snapshot, place, [one for one in served if one.replicas[0].cluster == place.cluster])
+
+
+def hosted(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Resource]:
+    """The services that run in container groups."""
+    for place in everyone:
+        if place.kind is Kind.CONTAINERS:
+            group = snapshot.need(place.owner)
+            if container_groups.serves(snapshot, group) and not container_groups.of(group).run.stopped:
+                yield snapshot.need(group.managed_by or "")
 
 
 def _served(snapshot: Snapshot, key: str, replicas: tuple[Place, ...]) -> _Served:
@@ -56,22 +82,37 @@ def _served(snapshot: Snapshot, key: str, replicas: tuple[Place, ...]) -> _Serve
     return _Served(resource, resource.properties, replicas)
 
 
-def _shared(snapshot: Snapshot, served: Iterable[_Served]) -> Iterator[AnyItem]:
-    """Environments and bundles, each once, with everyone who waits for it: services, and environments asked to be built."""
+def _shared(snapshot: Snapshot, services: Iterable[Resource]) -> Iterator[AnyItem]:
+    """Environments, their images and bundles, each once, with everyone who waits for it."""
     waiting: dict[Key, set[str]] = {}
-    found: dict[Key, Environment | Bundle] = {}
-    for one in served:
-        for item in (environment(one.properties), bundle(snapshot, one.resource)):
-            found[item.key] = item
-            waiting.setdefault(item.key, set()).add(one.resource.key)
+    found: dict[Key, Environment | ImageBuild | Bundle] = {}
+
+    def wanted(by: Resource, *items: Environment | ImageBuild | Bundle | None) -> None:
+        for item in items:
+            if item is not None:
+                found[item.key] = item
+                waiting.setdefault(item.key, set()).add(by.key)
+
+    for service in services:
+        assert isinstance(service.properties, serving.Service)
+        wanted(service, environment(service.properties), image(snapshot, service), bundle(snapshot, service))
     for version in places.alive(snapshot, serving.ENVIRONMENT_VERSION):
         assert isinstance(version.properties, serving.EnvironmentVersion)
         if version.properties.build:
-            asked = _environment(version.properties.definition)
-            found[asked.key] = asked
-            waiting.setdefault(asked.key, set()).add(version.key)
+            wanted(version, _environment(version.properties.definition), image(snapshot, version))
     for key, item in found.items():
         yield dataclasses.replace(item, owners=tuple(sorted(waiting[key])))
+
+
+def image(snapshot: Snapshot, resource: Resource) -> ImageBuild | None:
+    """The image of the environment of a service or of a version, without owners. None while there is no registry for it."""
+    asked = resource.properties
+    if isinstance(asked, serving.EnvironmentVersion):
+        key = _environment(asked.definition).key
+    else:
+        assert isinstance(asked, serving.Service)
+        key = environment(asked).key
+    return images.build(snapshot, images.workspace_of(snapshot, resource), key)
 
 
 def environment(properties: serving.Service) -> Environment:
@@ -114,43 +155,68 @@ def _model_files(snapshot: Snapshot, version: Resource) -> list[File]:
     return [File(path=f"{root}/{blob.path}", blob=blob.sha256, unpack=unpack) for blob in asset.properties.blobs]
 
 
-def _workloads(snapshot: Snapshot, one: _Served) -> Iterator[Workload]:
-    env, files = environment(one.properties).key, bundle(snapshot, one.resource).key
+def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator[Image | Workload]:
+    """Each replica, and the image it runs from as its node has it: replicas take the nodes in turn."""
+    made, files = image(snapshot, one.resource), bundle(snapshot, one.resource).key
+    if made is None or not nodes:
+        return
     needs = one.properties.container_resource_requirements
     cluster = snapshot.need(one.replicas[0].cluster or "")
     cores = max((size.cores for size in map(sizes.of_pool, clusters.pools_of(snapshot, cluster)) if size is not None), default=0)
     for place in one.replicas:
+        pulled = images.pull(
+            snapshot,
+            made,
+            cluster,
+            key=keys.image(one.resource.key, place.number),
+            endpoint=keys.endpoint(nodes[place.number % len(nodes)]),
+            nonce=one.properties.nonce,
+        )
+        yield dataclasses.replace(pulled, owners=(one.resource.key,))
         yield Workload(
             key=keys.pod(one.resource.key, place.number),
             owners=(one.resource.key,),
-            needs=(env, files),
+            needs=(pulled.key, files),
             endpoint=keys.endpoint(place),
-            environment=env,
+            image=pulled.key,
             bundle=files,
-            variables=_variables(snapshot, one),
+            variables=variables(snapshot, one.resource),
             # Without a limit of its own a pod is bounded by its node's cores, and by the memory it asked for.
             cpu=needs.cpu_limit or float(cores or needs.cpu),
             memory_mb=int((needs.memory_in_gb_limit or needs.memory_in_gb) * 1024),
             port=places.SCORING_PORT,
             nameserver=clusters.of(cluster).dns_service_ip,
             nonce=one.properties.nonce,
+            liveness=_liveness(one.properties.liveness_probe_requirements or serving.LivenessProbe()),
         )
 
 
-def _variables(snapshot: Snapshot, one: _Served) -> tuple[tuple[str, str], ...]:
+def _liveness(asked: serving.LivenessProbe) -> Liveness:
+    return Liveness(
+        delay_s=asked.initial_delay_seconds,
+        period_s=asked.period_seconds,
+        timeout_s=asked.timeout_seconds,
+        successes=asked.success_threshold,
+        failures=asked.failure_threshold,
+    )
+
+
+def variables(snapshot: Snapshot, service: Resource) -> tuple[tuple[str, str], ...]:
     """What the process finds in its environment: the user's variables first, the platform's over them."""
-    definition = one.properties.environment_image_request.environment
+    assert isinstance(service.properties, serving.Service)
+    asked = service.properties
+    definition = asked.environment_image_request.environment
     found = environments.variables(definition) if definition is not None else {}
     found |= {
         "AML_APP_ROOT": APP_ROOT,
-        "AZUREML_MODEL_DIR": _model_dir(models(snapshot, one.resource)),
-        "SCORING_TIMEOUT_MS": str(one.properties.scoring_timeout_ms),
-        "MAX_QUEUE_WAIT_MS": str(one.properties.max_queue_wait_ms),
-        "MAX_CONCURRENT_REQUESTS": str(one.properties.max_concurrent_requests_per_container),
+        "AZUREML_MODEL_DIR": _model_dir(models(snapshot, service)),
+        "SCORING_TIMEOUT_MS": str(asked.scoring_timeout_ms),
+        "MAX_QUEUE_WAIT_MS": str(asked.max_queue_wait_ms),
+        "MAX_CONCURRENT_REQUESTS": str(asked.max_concurrent_requests_per_container),
         "SERVER_PORT": str(places.SCORING_PORT),
-        "SERVICE_NAME": one.resource.id.name,
-        "SERVICE_PATH_PREFIX": f"api/v1/service/{one.resource.id.name}",
-        "WORKSPACE_NAME": one.resource.id.parent.name,
+        "SERVICE_NAME": service.id.name,
+        "SERVICE_PATH_PREFIX": "" if service_groups.is_hosted(service) else f"api/v1/service/{service.id.name}",
+        "WORKSPACE_NAME": service.id.parent.name,
     }
     return tuple(sorted(found.items()))
 
@@ -172,7 +238,7 @@ def _router(snapshot: Snapshot, place: Place, served: list[_Served]) -> Router:
         endpoint=keys.endpoint(place),
         port=endpoints.port(user),
         tls=_tls(user),
-        routes=tuple(_route(one) for one in sorted(served, key=lambda one: one.resource.key)),
+        routes=tuple(route(one.resource, _targets(one)) for one in sorted(served, key=lambda one: one.resource.key)),
     )
 
 
@@ -186,16 +252,23 @@ def _tls(cluster: Resource) -> Tls | None:
     return Tls(name=name, certificate=asked.cert or "", key=asked.key or "")
 
 
-def _route(one: _Served) -> Route:
-    accepted = [key for key in (one.properties.primary_key, one.properties.secondary_key) if key]
+def _targets(one: _Served) -> tuple[Target, ...]:
+    return tuple(Target(address=place.address, port=places.SCORING_PORT) for place in one.replicas[: one.properties.routed])
+
+
+def route(service: Resource, targets: tuple[Target, ...]) -> Route:
+    """How a router treats a service: its keys or tokens, its times, and where its processes are."""
+    assert isinstance(service.properties, serving.Service)
+    asked = service.properties
+    accepted = [key for key in (asked.primary_key, asked.secondary_key) if key]
     return Route(
-        service=one.resource.id.name,
-        auth=one.properties.auth_enabled or one.properties.aad_auth_enabled,
+        service=service.id.name,
+        auth=asked.auth_enabled or asked.aad_auth_enabled,
         keys=tuple(hashlib.sha256(f"Bearer {key}".encode()).hexdigest() for key in accepted),
-        targets=tuple(Target(address=place.address, port=places.SCORING_PORT) for place in one.replicas[: one.properties.routed]),
-        timeout_ms=one.properties.scoring_timeout_ms,
-        max_concurrent=one.properties.max_concurrent_requests_per_container,
-        max_queue_wait_ms=one.properties.max_queue_wait_ms,
-        token_key=one.properties.token_public_key if one.properties.aad_auth_enabled else "",
-        audience=tokens.audience(one.resource) if one.properties.aad_auth_enabled else "",
+        targets=targets,
+        timeout_ms=asked.scoring_timeout_ms,
+        max_concurrent=asked.max_concurrent_requests_per_container,
+        max_queue_wait_ms=asked.max_queue_wait_ms,
+        token_key=asked.token_public_key if asked.aad_auth_enabled else "",
+        audience=tokens.audience(service) if asked.aad_auth_enabled else "",
     )

@@ -1,7 +1,7 @@
 """The contract between thinking and hands: what shall exist, as plain values.
 
 `desired.build` makes a `State` from a snapshot; a driver makes it true and reports
-`Observed` values. This module imports nothing of ours, knows no Azure type and holds
+`Observed` values. It imports nothing of ours but its own parts, knows no Azure type and holds
 no decision: addresses, names and order were chosen before. Keys are stable over
 restarts; two items are the same item if their keys are equal, and unchanged if their
 fingerprints are.
@@ -9,36 +9,24 @@ fingerprints are.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import ClassVar
 
-Key = str
+from ringfence.desired.container_items import Container as Container
+from ringfence.desired.container_items import Volume as Volume
+from ringfence.desired.contents import Bundle as Bundle
+from ringfence.desired.contents import Environment as Environment
+from ringfence.desired.contents import File as File
+from ringfence.desired.contents import Image as Image
+from ringfence.desired.contents import ImageBuild as ImageBuild
+from ringfence.desired.item import PLATFORM_ADDRESS as PLATFORM_ADDRESS
+from ringfence.desired.item import Item as Item
+from ringfence.desired.item import Key as Key
 
 #: The key of the network that stands for the internet (the `edge` namespace).
 INTERNET: Key = "net/internet"
-#: The platform address of every VNet: resolver and source of health probes.
-PLATFORM_ADDRESS = "168.63.129.16"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """What every item has. owners: lower-case resource ids whose operations wait for this item."""
-
-    rank: ClassVar[int] = 0
-    key: Key
-    owners: tuple[str, ...] = ()
-    needs: tuple[Key, ...] = ()
-    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hex digits over everything but the owners; equal content, equal fingerprint. Computed once."""
-        if not self._fingerprint:
-            object.__setattr__(self, "_fingerprint", hashlib.sha256(_canonical(self).encode()).hexdigest()[:16])
-        return self._fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,43 +187,21 @@ class View(Item):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Environment(Item):
-    """A Python environment, built outside the sandbox; key is `env/<content hash>`.
+class Liveness:
+    """When a process that does not answer `GET /` any more is started again. Times in seconds; counts in a row."""
 
-    python: "3.11" style, or "" for any. pip: requirement lines, as given.
-    index_options: `--extra-index-url X`, `--find-links Y` pairs, as given in the specification.
-    ignored: lines that were reported to the client and left out (conda packages without a pip equivalent never are: they fail).
-    """
-
-    rank: ClassVar[int] = 60
-    python: str
-    pip: tuple[str, ...]
-    index_options: tuple[tuple[str, str], ...] = ()
-    apt: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """One file of a bundle. blob: sha256 of its content in the blob store. unpack: a tar.gz to be unpacked at `path`'s folder."""
-
-    path: str
-    blob: str
-    unpack: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle(Item):
-    """A read-only folder made of stored blobs; key is `bundle/<content hash>`."""
-
-    rank: ClassVar[int] = 61
-    files: tuple[File, ...]
+    delay_s: float
+    period_s: float
+    timeout_s: float
+    successes: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
-    bundle: mounted read-only at /var/azureml-app.
+    image: the `Image` it runs from. bundle: mounted read-only at /var/azureml-app.
     variables: environment variables. cpu: cores that it may use at most, or 0 for no limit. memory_mb: MiB.
     port: where it serves; `GET /` is its readiness. nameserver: what its /etc/resolv.conf says.
     nonce: changes to force a restart.
@@ -243,7 +209,7 @@ class Workload(Item):
 
     rank: ClassVar[int] = 70
     endpoint: Key
-    environment: Key
+    image: Key
     bundle: Key
     variables: tuple[tuple[str, str], ...]
     cpu: float
@@ -251,43 +217,7 @@ class Workload(Item):
     port: int
     nameserver: str = PLATFORM_ADDRESS
     nonce: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Volume:
-    """A folder inside a container. shared: a name, for a folder that the containers of one group share; else files.
-
-    files: name to content in base64. read_only: it cannot be written from this container.
-    """
-
-    path: str
-    shared: str = ""
-    files: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container(Item):
-    """A process whose root is an image, sandboxed, in an endpoint's namespace; containers there share its loopback.
-
-    container: its name in its group. image: key of the Image. command: exec form, or empty for what the image says.
-    variables, cpu, memory_mb, nonce: as a Workload's. restart: "Always", "OnFailure" or "Never".
-    group: key that shared folders belong to.
-    """
-
-    rank: ClassVar[int] = 72
-    endpoint: Key
-    group: Key
-    container: str
-    image: Key
-    command: tuple[str, ...] = ()
-    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    volumes: tuple[Volume, ...] = ()
-    cpu: float
-    memory_mb: int
-    restart: str = "Always"
-    nameserver: str = PLATFORM_ADDRESS
-    nonce: str = ""
+    liveness: Liveness | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,16 +255,34 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router(Item):
-    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`."""
+    """The inference router of a cluster (azureml-fe's place), in an endpoint's namespace, on `port`.
+
+    root: the one service that is served at `/`; "" for all of them below their names.
+    """
 
     rank: ClassVar[int] = 80
     endpoint: Key
     port: int
     routes: tuple[Route, ...]
     tls: Tls | None = None
+    root: str = ""
 
 
-AnyItem = Network | Endpoint | ServiceMap | Filter | Balancer | View | Environment | Bundle | Workload | Container | Router
+AnyItem = (
+    Network
+    | Endpoint
+    | ServiceMap
+    | Filter
+    | Balancer
+    | View
+    | Environment
+    | ImageBuild
+    | Image
+    | Bundle
+    | Workload
+    | Container
+    | Router
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,24 +312,25 @@ class Readiness(Enum):
     FAILED = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A connection that did not come about: from an endpoint (by key) to an address. name: whose address it was."""
+
+    source: Key
+    address: str
+    port: int
+    name: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a driver sees of one item. code and message say why it failed, in words for the resource's owner."""
+    """What a driver sees of one item. code and message say why it failed, in words for the resource's owner.
+
+    flow: what did not get through, when that is why.
+    """
 
     fingerprint: str
     readiness: Readiness = Readiness.READY
     code: str = ""
     message: str = ""
-
-
-#: Fields that a fingerprint does not cover.
-_APART = ("owners", "_fingerprint")
-
-
-def _canonical(value: object) -> str:
-    if is_dataclass(value) and not isinstance(value, type):
-        inner = ",".join(f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value) if f.name not in _APART)
-        return f"{type(value).__name__}({inner})"
-    if isinstance(value, tuple):
-        return "[" + ",".join(_canonical(v) for v in value) + "]"
-    return repr(value)
+    flow: Flow | None = None

@@ -8,12 +8,13 @@ The drivers themselves live beside this file; which one runs is decided in `serv
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import Key, Observed
+from ringfence.desired.state import Image, ImageBuild, Key, Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,35 @@ class RuleCount:
     rule: str
     allow: bool
     packets: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What a host signs in at a registry with: an Entra token of its identity, or a user and password."""
+
+    token: str = ""
+    username: str = ""
+    password: str = ""
+
+
+class Registries(Protocol):
+    """What a driver needs of those who keep images. Callable from any thread."""
+
+    def builds(self) -> Mapping[Key, Observed]:
+        """How the images that were ordered stand; those that were made before are there without an order."""
+        ...
+
+    def build(self, item: ImageBuild, environment: Path) -> None:
+        """Order an image of a finished environment's folder."""
+        ...
+
+    def forget(self, key: Key) -> None:
+        """An image is no longer wanted."""
+        ...
+
+    def credential(self, item: Image) -> Credential | None:
+        """What to sign in with, None for nothing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +104,13 @@ class Driver(Protocol):
 
     def instance(self, key: Key) -> Instance | None:
         """What is seen of a container or a scoring process; None when nothing of it was started. Callable from any thread."""
+        ...
+
+    def terminal(self, key: Key, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        """Run a command in a container, at a terminal; its bytes pass through the socket. Callable from any thread.
+
+        Raises KeyError when the container does not run, OSError when the command cannot be started.
+        """
         ...
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -21,6 +21,8 @@ from ringfence.desired.state import (
     Container,
     Endpoint,
     Environment,
+    Image,
+    ImageBuild,
     Key,
     Network,
     Observed,
@@ -31,7 +33,7 @@ from ringfence.desired.state import (
 from ringfence.drivers.base import Failure, Instance, RuleCount
 
 _T = TypeVar("_T")
-_LIVING = (Environment, Bundle, Workload, Container, Router)
+_LIVING = (Environment, ImageBuild, Image, Bundle, Workload, Container, Router)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,16 @@ class MemoryDriver:
             return None
         return Instance("Running" if self._seen(held).readiness is Readiness.READY else "Waiting")
 
+    def terminal(self, key: Key, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        """One that says what it was asked for, and then what it is told, until it is told `exit`."""
+        held = self._items.get(key)
+        if held is None or not isinstance(held.item, Container):
+            raise KeyError(key)
+        ours, theirs = socket.socketpair()
+        theirs.sendall(f"{list(command)} {rows}x{columns}\r\n".encode())
+        threading.Thread(target=_echo, args=(theirs,), daemon=True).start()
+        return ours
+
     def counters(self, network: Key) -> tuple[RuleCount, ...]:
         return ()
 
@@ -160,6 +172,12 @@ class MemoryDriver:
         if (why := _first(self._broken, key)) is not None:
             return Observed(fingerprint, Readiness.FAILED, *why)
         return Observed(fingerprint)
+
+
+def _echo(connection: socket.socket) -> None:
+    with connection:
+        while (data := connection.recv(4096)) and data.strip() != b"exit":
+            connection.sendall(data)
 
 
 def _first(settings: Mapping[str, _T], key: Key) -> _T | None:

@@ -1,6 +1,6 @@
 """Microsoft.KeyVault vaults: where a workspace keeps secrets. A plain resource: no secret is served from it.
 
-Principals and their secrets are in `control.identities`; role assignments will be nouns here.
+Principals and their secrets are in `control.identities`; role assignments are `model.authorization`.
 """
 
 from __future__ import annotations

@@ -217,12 +217,20 @@ class ServiceFile(Properties):
     unpack: bool = False
 
 
+class VnetConfiguration(Properties):
+    """Names of a network and a subnet of the workspace's resource group."""
+
+    vnet_name: str
+    subnet_name: str
+
+
 class Service(Properties):
-    """A scoring service on a cluster (contract section 7). Times in milliseconds where the name says so.
+    """A scoring service on a cluster or in a container group (contract section 7). Times in milliseconds where the name says so.
 
     files: the driver and source of the service, as contents. primary_key, secondary_key: in the clear, because
     clients may ask for them; never part of a document that is shown. token_key: PEM, private, signs the tokens of this
     service; token_public_key: its other half, for the router.
+    From location to vnet_configuration: of a service in a container group alone; cname: the name its certificate is for.
     scale: what the autoscaler decided. nonce: changes when the service shall be restarted.
     """
 
@@ -244,6 +252,14 @@ class Service(Properties):
     max_queue_wait_ms: int = 500
     scoring_timeout_ms: int = 60_000
     storage_init_enabled: bool | None = None
+    location: str | None = None
+    dns_name_label: str | None = None
+    ssl_enabled: bool = False
+    ssl_certificate: str | None = None
+    ssl_key: str | None = Field(default=None, repr=False)
+    cname: str | None = None
+    encryption_properties: JsonValue = None
+    vnet_configuration: VnetConfiguration | None = None
     environment_image_request: EnvironmentImageRequest = EnvironmentImageRequest()
     files: tuple[ServiceFile, ...] = ()
     primary_key: str = Field(default="", repr=False)

@@ -44,8 +44,8 @@ def permits(snapshot: Snapshot, caller: Caller | str, action: str, scope: Resour
     for principal in _principals(caller):
         granted = index.by_principal.get(principal)
         if granted is not None:
-            for place in chain:
-                grant = granted.get(place)
+            for at in chain:
+                grant = granted.get(at)
                 if grant is not None and grant.permits(wanted, data):
                     return True
     return False
@@ -95,11 +95,11 @@ def linked_failure(
 
 def visible(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -> bool:
     """Whether anything is assigned to the caller at this scope, above it or anywhere below it."""
-    index = _index(snapshot)
-    chain = _upwards(scope.key if isinstance(scope, ResourceId) else scope)
+    index, text = _index(snapshot), scope.key if isinstance(scope, ResourceId) else scope
+    chain, lies = _upwards(text), place(text)
     for principal in _principals(caller):
         granted = index.by_principal.get(principal)
-        if granted is not None and (chain[-1] in index.above[principal] or any(place in granted for place in chain)):
+        if granted is not None and (lies in index.above[principal] or any(at in granted for at in chain)):
             return True
     return False
 
@@ -114,13 +114,13 @@ def granted(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -
     return tuple(permission for _, permissions in sorted(found.items()) for permission in permissions)
 
 
-def by_scope(snapshot: Snapshot) -> Mapping[str, tuple[Resource, ...]]:
+def by_scope(snapshot: Snapshot) -> Mapping[str, Sequence[Resource]]:
     """Role assignments by the key of their scope."""
-    found: dict[str, tuple[Resource, ...]] = {}
+    found: dict[str, list[Resource]] = {}
     for assignment in snapshot.of_type(authorization.ROLE_ASSIGNMENT):
         assert isinstance(assignment.properties, authorization.RoleAssignment)
         scope = _upwards(assignment.properties.scope)[-1]
-        found[scope] = (*found.get(scope, ()), assignment)
+        found.setdefault(scope, []).append(assignment)
     return found
 
 

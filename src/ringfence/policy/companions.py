@@ -12,10 +12,10 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 
-from ringfence.model import compute, containers, group, ml, network, storage
+from ringfence.model import compute, containers, group, ml, network, registry, serving, storage
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
-from ringfence.policy import container_groups
+from ringfence.policy import container_groups, registries, service_groups
 
 #: The network of a cluster that names none, as AKS lays it out.
 _OWN_SPACE, _OWN_SUBNET = "10.224.0.0/12", "10.224.0.0/16"
@@ -144,11 +144,31 @@ def _of_workspace(snapshot: Snapshot, owner: Resource) -> Iterator[Resource]:
     yield dataclasses.replace(account, sku={"name": "Standard_LRS", "tier": "Standard"}, kind="StorageV2")
 
 
+def _of_service(snapshot: Snapshot, service: Resource) -> Iterator[Resource]:
+    """The workspace's registry, and the container group of a service that is not on a cluster."""
+    yield from _registry_of(snapshot, service)
+    yield from service_groups.companions(snapshot, service)
+
+
+def _registry_of(snapshot: Snapshot, user: Resource) -> Iterator[Resource]:
+    """The registry of a workspace that names none, made when the first image is: with an admin user, as AML (v1) makes it."""
+    id = user.id
+    while id.type.lower() != ml.WORKSPACE:
+        id = id.parent
+    owner = snapshot.need(id)
+    if registries.needs_image(user) and registries.of_workspace(snapshot, owner) is None:
+        asked = registry.Registry(admin_user_enabled=True)
+        made = _companion(snapshot, owner, registries.companion_id(owner), asked, owner.location)
+        yield dataclasses.replace(made, sku={"name": "Standard", "tier": "Standard"}, state=user.state)
+
+
 _MAKERS: Mapping[str, Callable[[Snapshot, Resource], Iterator[Resource]]] = {
     ml.COMPUTE: _of_compute,
     compute.MANAGED_CLUSTER: _of_cluster,
     compute.AGENT_POOL: _of_pool,
     ml.WORKSPACE: _of_workspace,
+    serving.SERVICE: _of_service,
+    serving.ENVIRONMENT_VERSION: _registry_of,
     containers.CONTAINER_GROUP: lambda snapshot, resource: iter(container_groups.companions(snapshot, resource)),
 }
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ringfence.model import containers, group, network
+from ringfence.model import containers, group, network, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Properties, ProvisioningState, Resource, Snapshot
+from ringfence.policy import tags
 
 #: Purposes of the address in the subnet, and of the one on the internet.
 ADDRESS = "address"
@@ -20,6 +21,9 @@ PUBLIC_ADDRESS = "address-public"
 PLATFORM_SUBSCRIPTION = "00000000-0000-0000-0000-000000000ac1"
 _SPACE, _SUBNET = "10.255.0.0/24", "containers"
 _DOMAIN = "azurecontainer.io"
+_DOCKER = "registry-1.docker.io"
+#: Where connections into containers go: one of the addresses that no API server gets.
+_TERMINALS, _TERMINALS_AT = "bridge-linux.", 2
 
 
 def of(resource: Resource) -> containers.ContainerGroup:
@@ -75,9 +79,19 @@ def host_name(resource: Resource) -> str | None:
     return f"{asked.dns_name_label.lower()}.{resource.region}.{_DOMAIN}"
 
 
+def terminal_host(region: str) -> str:
+    """Where connections into the containers of a region go."""
+    return f"{_TERMINALS}{region}.management.{_DOMAIN}"
+
+
+def is_terminal_host(host: str) -> bool:
+    return host.startswith(_TERMINALS) and host.endswith(f".management.{_DOMAIN}")
+
+
 def hosts(snapshot: Snapshot) -> dict[str, str]:
-    """The public names of groups -> their addresses."""
-    found = {}
+    """The public names of groups, and of the connections into their containers -> addresses."""
+    regions = {resource.region for resource in alive(snapshot)}
+    found = {terminal_host(region): str(tags.api_server_block(region)[_TERMINALS_AT]) for region in sorted(regions)}
     for resource in alive(snapshot):
         name, value = host_name(resource), snapshot.value(resource.key, PUBLIC_ADDRESS)
         if name is not None and value is not None:
@@ -95,6 +109,24 @@ def companions(snapshot: Snapshot, resource: Resource) -> tuple[Resource, ...]:
         _companion(snapshot, resource, vnet, network.VirtualNetwork(address_space=space)),
         _companion(snapshot, resource, vnet.child("subnets", _SUBNET), network.Subnet(address_prefix=_SPACE)),
     )
+
+
+def serves(snapshot: Snapshot, resource: Resource) -> bool:
+    """Whether a web service made the group for itself."""
+    owner = snapshot.get(resource.managed_by) if resource.managed_by else None
+    return owner is not None and owner.type == serving.SERVICE
+
+
+def image_name(text: str) -> tuple[str, str, str]:
+    """Registry, repository and tag or digest of an image, read as container tools do: without a registry it is Docker's."""
+    name, at, digest = text.partition("@")
+    head, slash, rest = name.partition("/")
+    host, path = (head, rest) if slash and ("." in head or ":" in head or head == "localhost") else (_DOCKER, name)
+    if host == _DOCKER and "/" not in path:
+        path = f"library/{path}"
+    repository, colon, tag = path.rpartition(":")
+    repository, tag = (repository, tag) if colon and "/" not in tag else (path, "latest")
+    return host.lower(), repository, digest if at else tag
 
 
 def hidden(resource: Resource) -> bool:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network
 
-from ringfence.model import network
+from ringfence.model import containers, network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import balancing, clusters, companions, endpoints, node_rules, places, rules
+from ringfence.policy import balancing, clusters, companions, endpoints, exposure, node_rules, places, rules
 from ringfence.policy.places import Kind, Place
 
 Space = tuple[IPv4Network, ...]
@@ -57,6 +57,8 @@ def on_interface(snapshot: Snapshot, place: Place, inside: Iterable[Place], spac
         if reference is not None:
             return written(snapshot, reference.key, space)
         return _closed(snapshot, owner, place, space) if balancing.closed_by_default(snapshot, owner) else None
+    if isinstance(owner.properties, containers.ContainerGroup):
+        return Group(f"{place.owner}-exposed", exposure.of_group(owner.properties, space), (place.owner,))
     cluster = snapshot.get(place.cluster) if place.cluster else None
     if cluster is None:
         return None

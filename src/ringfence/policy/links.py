@@ -1,7 +1,7 @@
 """Which resources refer to which: every reference field, the action it takes on its target, and who uses a resource.
 
-Admission asks it whether targets exist and whether a resource may go; a role check of
-linked scopes (RULES.md section 9) will ask it for the actions.
+Admission asks it whether targets exist and whether a resource may go; the check of linked
+scopes (RULES.md section 9, `policy.authority`) asks it for the actions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ringfence.model import balancing, compute, containers, ml, network, peering, private_dns, private_link, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions, firewalls, places, principals
+from ringfence.policy import companions, firewalls, places, principals, service_groups
 
 _JOIN_SUBNET = "Microsoft.Network/virtualNetworks/subnets/join/action"
 _JOIN_GROUP = "Microsoft.Network/networkSecurityGroups/join/action"
@@ -120,6 +120,9 @@ def _of_compute(resource: Resource) -> Iterator[Link]:
 
 def _of_service(resource: Resource) -> Iterator[Link]:
     assert isinstance(resource.properties, serving.Service)
+    subnet = service_groups.subnet_of(resource)
+    if subnet is not None:
+        yield Link(subnet, "vnetConfiguration.subnetName", _JOIN_SUBNET)
     cluster = places.compute_of(resource)
     if cluster is not None:
         yield Link(cluster, "computeName")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
-from ringfence.model import compute, ml, network, serving, storage
+from ringfence.model import compute, ml, network, registry, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, container_groups, endpoints, places, tags
+from ringfence.policy import clusters, container_groups, endpoints, places, registries, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -70,6 +70,8 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         found[workspace_host(workspace)] = tags.host("AzureMachineLearning", workspace.region)
     for account in places.alive(snapshot, storage.STORAGE_ACCOUNT):
         found[blob_host(account.id.name)] = tags.host("Storage", account.region)
+    for images in places.alive(snapshot, registry.REGISTRY):
+        found[registries.login_server(images)] = tags.host("AzureContainerRegistry", images.region)
     for cluster in places.alive(snapshot, compute.MANAGED_CLUSTER):
         address = snapshot.value(cluster.key, places.API_SERVER)
         if address is not None:

@@ -64,6 +64,13 @@ def trace(
     return world.from_place(source, packet)
 
 
+def probe(snapshot: Snapshot, frontend: Frontend) -> Trace:
+    """A health probe of a frontend's load balancer, from the platform to the first target."""
+    world = _World(snapshot)
+    target = IPv4Address(frontend.targets[0])
+    return world.from_platform(frontend, Packet(tags.PLATFORM.network_address, target, Protocol.TCP, 40_000, frontend.port))
+
+
 class _World:
     """A snapshot as a packet meets it."""
 
@@ -106,6 +113,14 @@ class _World:
         if packet.destination == tags.INTERNET_HOST:
             return _end(Verdict.ALLOWED, steps, Step("route", "host on the internet", True))
         return _end(Verdict.NOTHING_THERE, steps, Step("route", "nobody has this address", False))
+
+    def from_platform(self, frontend: Frontend, packet: Packet) -> Trace:
+        """Straight to a target; its inbound rules judge it like anybody else's packet."""
+        space = groups.space_of(self._snapshot.need(frontend.vnet))
+        for place in self._places:
+            if place.vnet == frontend.vnet and place.address == str(packet.destination):
+                return self._arrive(place, packet, (), space)
+        return _end(Verdict.NOTHING_THERE, (), Step("route", "nobody has this address", False))
 
     def _inside(self, source: Place, packet: Packet, steps: tuple[Step, ...], space: groups.Space) -> Trace:
         frontend = self._frontend(packet, public=False)

@@ -111,6 +111,19 @@ def block(tag: str, region: str | None = None) -> IPv4Network:
     return IPv4Network((int(region_block(region).network_address) + _REGIONAL[tag], 28))
 
 
+def service_at(address: IPv4Address) -> str | None:
+    """The tag, as a rule has to write it, of the service that has an address; None for an address of no service."""
+    for tag in _GLOBAL:
+        if address in block(tag):
+            return tag
+    number = (int(address) - int(AZURE.network_address)) >> 8
+    if address not in AZURE or not 1 <= number <= len(REGIONS):
+        return None
+    region = tuple(REGIONS)[number - 1]
+    found = next((tag for tag in _REGIONAL if address in block(tag, region)), "AzureCloud")
+    return f"{found}.{region}" if found in _WITH_REGION else found
+
+
 def host(tag: str, region: str | None = None) -> str:
     """The address at which a service listens: the first host of its block."""
     return str(block(tag, region)[1])

@@ -88,6 +88,7 @@ class Service:
         self._main = threading.main_thread().ident or 0
         self._timed_out = f"Scoring timeout after {settings.timeout_ms} ms"
         self._patience = settings.max_queue_wait_ms / 1000
+        self._spare = settings.max_concurrent - 1
         self._waited = f"The request waited more than {settings.max_queue_wait_ms} ms for its turn. Try again later."
         self.draining = False
         signal.signal(signal.SIGALRM, self._alarm)
@@ -160,10 +161,13 @@ class Service:
             self._error(exchange, 405, "Method not allowed")
 
     def _refuse_late(self) -> None:
-        """The queue is in order of arrival, so only its head has to be looked at."""
+        """The queue is in order of arrival: behind those that count as being worked on, only its head has to be looked at."""
         late = time.perf_counter() - self._patience
-        while self._waiting and (self._waiting[0].taken or self._waiting[0].request.started < late):
-            exchange = self._waiting.popleft()
+        while self._waiting and self._waiting[0].taken:
+            self._waiting.popleft()
+        while len(self._waiting) > self._spare and self._waiting[self._spare].request.started < late:
+            exchange = self._waiting[self._spare]
+            del self._waiting[self._spare]
             if exchange.take():
                 self._error(exchange, 503, self._waited)
 

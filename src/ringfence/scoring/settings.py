@@ -22,7 +22,8 @@ class Settings:
 
     app_root: the folder that entry_script and source_directory are relative to.
     entry_script: None means the module `main`. timeout_ms: how long one call of run() may take.
-    max_queue_wait_ms: how long a request may wait for its turn; 0 for as long as it likes.
+    max_queue_wait_ms: how long a request may wait for its turn; 0 for as long as it likes. max_concurrent: how many count as
+    being worked on, and not as waiting, although run() is called for one at a time.
     server_version: what the x-ms-server-version header says; "" leaves it out.
     """
 
@@ -33,6 +34,7 @@ class Settings:
     port: int
     timeout_ms: int
     max_queue_wait_ms: int
+    max_concurrent: int
     service_name: str
     service_version: str
     path_prefix: str
@@ -49,6 +51,7 @@ def read(variables: Mapping[str, str]) -> Settings:
         port=_number(variables, "SERVER_PORT", 5001, 1, 65535),
         timeout_ms=_number(variables, "SCORING_TIMEOUT_MS", 3_600_000, 1, 2**31),
         max_queue_wait_ms=_number(variables, "MAX_QUEUE_WAIT_MS", 0, 0, 2**31),
+        max_concurrent=_number(variables, "MAX_CONCURRENT_REQUESTS", 1, 1, 2**31),
         service_name=variables.get("SERVICE_NAME", "ML service"),
         service_version=variables.get("SERVICE_VERSION", "1.0"),
         path_prefix=variables.get("SERVICE_PATH_PREFIX", ""),

@@ -1,5 +1,17 @@
 -- A database as the version with schema 1 left it.
 BEGIN TRANSACTION;
+CREATE TABLE blobs (
+	account TEXT NOT NULL, container TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL, md5 TEXT NOT NULL,
+	size INTEGER NOT NULL, content_type TEXT NOT NULL, metadata TEXT NOT NULL, etag TEXT NOT NULL,
+	created_at TEXT NOT NULL, changed_at TEXT NOT NULL, PRIMARY KEY (account, container, name)
+);
+CREATE INDEX ix_blobs_sha256 ON blobs (sha256);
+CREATE TABLE blocks (
+	account TEXT NOT NULL, container TEXT NOT NULL, name TEXT NOT NULL, block TEXT NOT NULL, sha256 TEXT NOT NULL,
+	created_at TEXT NOT NULL, PRIMARY KEY (account, container, name, block)
+);
+CREATE TABLE containers (account TEXT NOT NULL, container TEXT NOT NULL, PRIMARY KEY (account, container));
+CREATE TABLE storage_keys (account TEXT NOT NULL, "key" BLOB NOT NULL, PRIMARY KEY (account));
 CREATE TABLE allocations (
 	owner VARCHAR NOT NULL, 
 	purpose VARCHAR NOT NULL, 

@@ -16,16 +16,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
-from ringfence.api.arm import actions, directory, metadata, paths, wire
+from ringfence.api.arm import actions, directory, metadata, paths, registries, wire
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.authorization import Authorization
 from ringfence.api.arm.container_actions import ContainerActions, Issue
+from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.deployments import Deployments
 from ringfence.api.arm.directory import Directory, Subscription
 from ringfence.api.arm.handlers import Items
 from ringfence.api.arm.operations import Operations
 from ringfence.api.arm.paths import About, Path
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.api.arm.registry import spelled
 from ringfence.control.engine import Engine
 from ringfence.model import deployment, errors, private_dns
@@ -58,7 +60,15 @@ class Verifier(Protocol):
 class Arm:
     """The application's one endpoint."""
 
-    def __init__(self, engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        verifier: Verifier,
+        subscription: Subscription,
+        credentials: Credentials,
+        issue: Issue | None,
+        images: RegistryActions | None = None,
+    ) -> None:
         self._engine = engine
         self._verifier = verifier
         self._subscription = subscription
@@ -66,7 +76,9 @@ class Arm:
         self._operations = Operations(engine, subscription.tenant)
         self._directory = Directory(engine, subscription)
         self._deployments = Deployments(engine, subscription.tenant)
+        self._images = images
         self._authorization = Authorization(engine, subscription)
+        self._credentials = credentials
         self._containers = ContainerActions(engine, issue)
 
     async def endpoint(self, request: Request) -> Response:
@@ -143,21 +155,21 @@ class Arm:
         """POST of something that is no resource: an action on the item before it."""
         assert path.id is not None
         kind, _, action = path.type.rpartition("/")
+        if path.type.lower() == registries.CHECK_NAME:
+            self._require(asked, "Microsoft.ContainerRegistry/checkNameAvailability/read", path.id)
+            return self._of_registries().check_name(asked)
         row = directory.row_of(kind, version)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
         self._require(asked, authority.action(row.type, f"{action}/action"), path.id)
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
+        if row.type == registries.TYPE:
+            return self._of_registries().act(asked, path.id, action.lower())
         handler = actions.HANDLERS.get((row.type.lower(), action.lower()))
         if handler is not None:
             return handler(self._engine, asked, self._engine.get(path.id))
-        self._engine.get(path.id)
-        raise errors.Unsupported(
-            "NotSupported",
-            "Ringfence does not hand out credentials of a cluster in this version: its API server takes none.",
-            target=action,
-        )
+        return self._credentials.answer(asked, path.id, action)
 
     def _read(self, asked: Asked, path: Path, version: str) -> Response:
         match path.about:
@@ -167,6 +179,8 @@ class Arm:
                 return self._directory.subscription(asked)
             case About.TENANTS:
                 return self._directory.tenants()
+            case About.MANAGEMENT_GROUPS:
+                return self._directory.management_groups(asked, path.name)
             case About.LOCATIONS:
                 return self._directory.locations(asked)
             case About.PROVIDERS:
@@ -187,6 +201,9 @@ class Arm:
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             self._require(asked, "Microsoft.Resources/deployments/operations/read", path.id)
             return self._deployments.operations(path.id)
+        if path.type.lower() == registries.USAGES:
+            self._require(asked, f"{registries.TYPE}/listUsages/read", path.id)
+            return self._of_registries().usages(path.id)
         if path.type.lower().endswith("/privatelinkresources"):
             self._require(asked, authority.action(path.type, authority.READ), path.id)
             return self._items.link_resources(directory.row_of(path.type.rpartition("/")[0], version), path.id)
@@ -200,6 +217,11 @@ class Arm:
         """Before anything is said about what is there. Raises Forbidden (`AuthorizationFailed`)."""
         access.require(self._engine.snapshot(), asked.caller, action, spelled(scope))
 
+    def _of_registries(self) -> RegistryActions:
+        if self._images is None:
+            raise errors.Unsupported("NotSupported", "This control plane keeps no images, so it has no registry to act on.")
+        return self._images
+
     def _own(self, subscription: str) -> None:
         """Raises for every subscription but the one there is."""
         if subscription.lower() == self._subscription.id:
@@ -211,9 +233,19 @@ class Arm:
         raise errors.NotFound("SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
 
 
-def build(engine: Engine, verifier: Verifier, subscription: Subscription, issue: Issue | None = None) -> Starlette:
-    """The application for `management.azure.com`. issue: tickets of connections into containers."""
-    arm = Arm(engine, verifier, subscription, issue)
+def build(
+    engine: Engine,
+    verifier: Verifier,
+    subscription: Subscription,
+    credentials: Credentials,
+    issue: Issue | None = None,
+    images: RegistryActions | None = None,
+) -> Starlette:
+    """The application for `management.azure.com`.
+
+    issue: tickets of connections into containers. images: None where no registry keeps any.
+    """
+    arm = Arm(engine, verifier, subscription, credentials, issue, images)
     return Starlette(routes=[Route("/{path:path}", arm.endpoint, methods=_METHODS)])
 
 

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from ringfence.desired import ml as desired
 from ringfence.drivers.base import Instance
 from ringfence.model import containers, network
 from ringfence.model.resource import Properties, Resource, Snapshot
@@ -30,6 +31,12 @@ def of_container_group(snapshot: Snapshot, resource: Resource) -> Mapping[str, A
         address, name = container_groups.address(snapshot, resource), container_groups.host_name(resource)
         shown |= {"ip": address} if address is not None else {}
         found["ipAddress"] = shown | ({"fqdn": name} if name is not None else {})
+    service = snapshot.get(resource.managed_by) if container_groups.serves(snapshot, resource) and resource.managed_by else None
+    made = desired.image(snapshot, service) if service is not None else None
+    if made is not None:
+        inner = asked.containers[0].properties.model_copy(update={"image": f"{made.registry}/{made.repository}:{made.tag}"})
+        whole = asked.containers[0].model_copy(update={"properties": inner})
+        found["containers"] = [whole.model_dump(mode="json", by_alias=True, exclude_none=True)]
     return found
 
 

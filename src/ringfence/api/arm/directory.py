@@ -77,6 +77,24 @@ class Directory:
             [{"id": f"/tenants/{tenant}", **shown, "tenantCategory": "Home", "domains": [shown["defaultDomain"]]}]
         )
 
+    def management_groups(self, asked: Asked, name: str) -> Response:
+        """The tenant's root group, which the subscription lies in; there is no other. Raises Forbidden, NotFound."""
+        tenant, kind = self._subscription.tenant, "Microsoft.Management/managementGroups"
+        snapshot, scope = self._engine.snapshot(), f"/providers/{kind}/{name or tenant}"
+        if name:
+            access.require(snapshot, asked.caller, f"{kind}/read", scope)
+        if name.lower() not in ("", tenant):
+            raise errors.NotFound("NotFound", f"'{scope[:300]}' not found. There is the tenant's root group, '{tenant}'.")
+        shown = {
+            "id": f"/providers/{kind}/{tenant}",
+            "type": kind,
+            "name": tenant,
+            "properties": {"tenantId": tenant, "displayName": "Tenant Root Group"},
+        }
+        if name:
+            return answers.document(shown)
+        return answers.listing([shown] if access.permits(snapshot, asked.caller, f"{kind}/read", scope) else [])
+
     def locations(self, asked: Asked) -> Response:
         """Raises Forbidden."""
         self._visible(asked, "Microsoft.Resources/subscriptions/locations")

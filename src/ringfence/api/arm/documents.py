@@ -19,6 +19,7 @@ from ringfence.api.arm import (
     network,
     plain,
     private,
+    registries,
 )
 from ringfence.model import (
     access,
@@ -64,7 +65,7 @@ _ADDED: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, Any]]] = {
     access.VAULT: plain.of_vault,
     monitor.COMPONENT: plain.of_component,
     monitor.LOG_WORKSPACE: plain.of_log_workspace,
-    registry.REGISTRY: plain.of_registry,
+    registry.REGISTRY: registries.of_registry,
     ml_nouns.WORKSPACE: ml.of_workspace,
     ml_nouns.COMPUTE: ml.of_compute,
 }
@@ -116,7 +117,10 @@ def envelope(snapshot: Snapshot, resource: Resource, tenant: str | None) -> Docu
     if resource.location is not None or resource.tags:
         found["tags"] = dict(resource.tags)
     identity_block = identity_blocks.shown(snapshot, resource, tenant)
-    for name, value in (("sku", resource.sku), ("kind", resource.kind), ("identity", identity_block)):
+    sku = resource.sku
+    if resource.type == registry.REGISTRY and sku is not None:
+        sku = {**sku, "tier": sku.get("tier") or sku["name"]}
+    for name, value in (("sku", sku), ("kind", resource.kind), ("identity", identity_block)):
         if value is not None:
             found[name] = value
     if resource.type.startswith("microsoft.network/"):

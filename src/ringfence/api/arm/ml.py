@@ -7,7 +7,7 @@ from typing import Any
 
 from ringfence.model import errors, ml
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, endpoints, names, places
+from ringfence.policy import clusters, companions, endpoints, names, places, registries
 
 #: The version of the inference router that documents name.
 _FRONT_END = "1.0.0"
@@ -17,6 +17,7 @@ def of_workspace(snapshot: Snapshot, workspace: Resource) -> Mapping[str, Any]:
     assert isinstance(workspace.properties, ml.Workspace)
     guid, host = workspace.guid("workspace"), names.regional_host(workspace.region)
     account = names.storage_of(snapshot, workspace)
+    images = registries.of_workspace(snapshot, workspace)
     asked = workspace.properties
     return {
         "workspaceId": guid,
@@ -26,7 +27,7 @@ def of_workspace(snapshot: Snapshot, workspace: Resource) -> Mapping[str, Any]:
         "storageAccount": str(account.id) if account is not None else asked.storage_account,
         "keyVault": asked.key_vault,
         "applicationInsights": asked.application_insights,
-        "containerRegistry": asked.container_registry,
+        "containerRegistry": str(images.id) if images is not None else asked.container_registry,
         "imageBuildCompute": asked.image_build_compute,
         "creationTime": f"{workspace.created_at:%Y-%m-%dT%H:%M:%S.%f}Z",
         "hbiWorkspace": asked.hbi_workspace,

@@ -27,6 +27,7 @@ class About(Enum):
     COLLECTION = "collection"
     ITEM = "item"
     AUTHORIZATION = "authorization"
+    MANAGEMENT_GROUPS = "management groups"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ def parse(text: str) -> Path:
             return Path(about=About.SUBSCRIPTIONS)
         case ["tenants"]:
             return Path(about=About.TENANTS)
+        case ["providers", "microsoft.management", "managementgroups", *name] if len(name) <= 1:
+            return Path(about=About.MANAGEMENT_GROUPS, name="".join(name))
         case ["subscriptions", _, *rest]:
             return _below(ResourceId.parse("/" + "/".join(parts[:2])), parts[2:], rest, parts)
     raise errors.NotFound(

@@ -35,7 +35,3 @@ def of_component(_: Snapshot, component: Resource) -> Mapping[str, Any]:
 
 def of_log_workspace(_: Snapshot, workspace: Resource) -> Mapping[str, Any]:
     return {"customerId": workspace.guid("customer"), "createdDate": workspace.created_at.isoformat()}
-
-
-def of_registry(_: Snapshot, registry: Resource) -> Mapping[str, Any]:
-    return {"loginServer": f"{registry.id.name.lower()}.azurecr.io", "creationDate": registry.created_at.isoformat()}

@@ -127,7 +127,12 @@ _ROWS = (
     _dns_row("Microsoft.Network/privateDnsZones/virtualNetworkLinks"),
     *(_dns_row(f"Microsoft.Network/privateDnsZones/{kind}") for kind in private_dns.KINDS),
     *(_connection_row(type) for type in _TARGETS),
-    Row(type="Microsoft.ContainerService/managedClusters", verbs=_READ, versions=("2025-08-01", "2024-09-01", "2024-02-01")),
+    Row(
+        type="Microsoft.ContainerService/managedClusters",
+        verbs=_READ,
+        versions=("2025-08-01", "2024-09-01", "2024-02-01"),
+        actions=frozenset({"listclusterusercredential", "listclusteradmincredential", "listclustermonitoringusercredential"}),
+    ),
     Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(
         type="Microsoft.ManagedIdentity/userAssignedIdentities",
@@ -137,7 +142,11 @@ _ROWS = (
     Row(type="Microsoft.KeyVault/vaults", versions=("2024-11-01", "2023-07-01", "2019-09-01")),
     Row(type="Microsoft.Insights/components", versions=("2020-02-02", "2015-05-01")),
     Row(type="Microsoft.OperationalInsights/workspaces", versions=("2023-09-01", "2020-08-01")),
-    Row(type="Microsoft.ContainerRegistry/registries", versions=("2023-07-01", "2019-05-01")),
+    Row(
+        type="Microsoft.ContainerRegistry/registries",
+        versions=("2025-11-01", "2023-07-01", "2019-05-01"),
+        actions=frozenset({"listcredentials", "regeneratecredential"}),
+    ),
     Row(type="Microsoft.MachineLearningServices/workspaces", versions=_ML, operations="workspaceOperationsStatus"),
     Row(
         type="Microsoft.MachineLearningServices/workspaces/computes",

@@ -22,6 +22,10 @@ _TABLE: dict[str, tuple[int, str]] = {
     "ConditionNotMet": (412, "The condition specified using HTTP conditional header(s) is not met."),
     "ContainerNotFound": (404, "The specified container does not exist."),
     "InternalError": (500, "The server encountered an internal error. Please retry the request."),
+    "InvalidAuthenticationInfo": (
+        401,
+        "Server failed to authenticate the request. Please refer to the information in the www-authenticate header.",
+    ),
     "InvalidBlobType": (409, "The blob type is invalid for this operation."),
     "InvalidBlockId": (400, "The specified block ID is invalid. The block ID must be Base64-encoded."),
     "InvalidBlockList": (400, "The specified block list is invalid."),

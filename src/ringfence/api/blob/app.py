@@ -1,6 +1,6 @@
 """The blob service of every storage account: `<account>.blob.core.windows.net`.
 
-Each request is judged by its shared access signature before its names are looked up.
+Each request is judged by its signature, or by the roles of its token, before its names are looked up.
 Bodies are streamed to disk and never held in memory; file and database work runs in
 threads. Signatures are in `sas`, wording in `answers`, reading of requests in
 `requests`, memory in `control.blobs`.
@@ -23,6 +23,7 @@ from starlette.routing import Route
 
 from ringfence.api.blob import listing, requests, sas
 from ringfence.api.blob.answers import BlobError, refused
+from ringfence.api.blob.bearer import Bearers
 from ringfence.control.blobs import About, Address, Blob, Blobs, Condition
 from ringfence.control.content import Content
 from ringfence.model import errors
@@ -47,15 +48,19 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One request, read and let in."""
+    """One request, read and let in. granted: letters of what it may do, as in signatures."""
 
     request: Request
     query: Mapping[str, str]
     at: Address
+    granted: str
 
 
 class BlobService:
-    """The handlers. accounts: name of a storage account -> its `control.blobs.account_of`, or None."""
+    """The handlers. accounts: name of a storage account -> its `control.blobs.account_of`, or None.
+
+    bearers: judges tokens; without it, signatures are all that counts.
+    """
 
     def __init__(
         self,
@@ -64,12 +69,14 @@ class BlobService:
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
         limits: Limits,
+        bearers: Bearers | None = None,
     ) -> None:
         self._blobs = blobs
         self._accounts = accounts
         self._clock = clock
         self._new_id = new_id
         self._limits = limits
+        self._bearers = bearers
 
     async def handle(self, request: Request) -> Response:
         request_id = self._new_id()
@@ -130,24 +137,30 @@ class BlobService:
         if kind not in handlers or (name is None) != (kind[2] == "container"):
             raise BlobError("InvalidQueryParameterValue", "This operation is not served: comp and restype do not fit the verb.")
         needed, handler = handlers[kind]
-        account = await self._admit(request, query, container, name, needed)
-        return await handler(_Asked(request, query, Address(account, container, name or "")))
+        account, granted = await self._admit(request, query, container, name, needed)
+        return await handler(_Asked(request, query, Address(account, container, name or ""), granted))
 
-    async def _admit(self, request: Request, query: Mapping[str, str], container: str, name: str | None, needed: str) -> str:
-        """The account's identity, for a signature that holds."""
+    async def _admit(
+        self, request: Request, query: Mapping[str, str], container: str, name: str | None, needed: str
+    ) -> tuple[str, str]:
+        """The account's identity and what is granted on it, for a signature that holds or a token with a role."""
         host = request.headers.get("host", "").partition(":")[0].lower()
         account_name = host.removesuffix(SUFFIX)
         account = self._accounts(account_name)
         if account is None:
             raise BlobError("ResourceNotFound", f"There is no storage account {account_name[:63]!r}.")
+        authorization = request.headers.get("authorization", "")
         if "sig" not in query:
-            raise BlobError("NoAuthenticationInformation")
+            if self._bearers is None or not authorization.lower().startswith("bearer "):
+                raise BlobError("NoAuthenticationInformation")
+            admit = self._bearers.admit
+            return account, await to_thread.run_sync(admit, authorization, account_name, container, needed)
         key = await to_thread.run_sync(self._blobs.key, account)
         try:
             sas.check(key, sas.Scope(account_name, container, name), query, needed, self._clock())
         except sas.Refused as error:
             raise BlobError(error.code, auth=error.detail) from error
-        return account
+        return account, query.get("sp", "")
 
     async def _put(self, asked: _Asked) -> Response:
         request = asked.request
@@ -196,7 +209,7 @@ class BlobService:
         if not await to_thread.run_sync(self._blobs.has_container, at.account, at.container):
             raise BlobError("ContainerNotFound")
         exists = await to_thread.run_sync(self._blobs.find, at) is not None
-        if exists and (condition.absent or "w" not in asked.query.get("sp", "")):
+        if exists and (condition.absent or "w" not in asked.granted):
             raise BlobError("BlobAlreadyExists")
 
     async def _receive(self, request: Request, most: int) -> Content:
@@ -280,9 +293,10 @@ def build(
     clock: Callable[[], dt.datetime],
     new_id: Callable[[], str],
     limits: Limits | None = None,
+    bearers: Bearers | None = None,
 ) -> Starlette:
     """The application for `*.blob.core.windows.net`."""
-    service = BlobService(blobs, accounts, clock, new_id, limits or Limits())
+    service = BlobService(blobs, accounts, clock, new_id, limits or Limits(), bearers)
     routes = [Route("/{path:path}", service.handle, methods=_METHODS)]
     return Starlette(routes=routes, exception_handlers={Exception: service.fault})
 

@@ -96,8 +96,8 @@ class Applications:
         change = _read(asked.body, allowed - {"appId"}, old.document)
         if kind == "application":
             self._uris_are_free(asked, change, found)
-        merged = {name: value for name, value in {**old.document, **change}.items() if value is not None}
-        self._identities.change(found, merged)
+        merged = {name: _within(old.document.get(name), value) for name, value in {**old.document, **change}.items()}
+        self._identities.change(found, {name: value for name, value in merged.items() if value is not None})
         return NOTHING
 
     def _delete(self, kind: Kind, asked: Asked, key: str) -> Answer:
@@ -179,6 +179,11 @@ def _read(body: Mapping[str, JsonValue], allowed: frozenset[str], old: Mapping[s
     if not isinstance(found.get("accountEnabled", True), bool):
         raise wording.invalid_value("accountEnabled")
     return found
+
+
+def _within(old: JsonValue, new: JsonValue) -> JsonValue:
+    """A change of an object (`web`, `api`) leaves what it does not name."""
+    return {**old, **new} if isinstance(old, dict) and isinstance(new, dict) else new
 
 
 def _moment(given: Mapping[str, JsonValue], name: str) -> dt.datetime | None:

@@ -10,6 +10,7 @@ from ringfence.api.local.locations import Locations
 from ringfence.api.ml import service_documents
 from ringfence.control import judgement
 from ringfence.control.engine import Engine
+from ringfence.desired import keys
 from ringfence.desired.state import Workload
 from ringfence.model import ml, network, serving
 from ringfence.model.resource import ProvisioningState, Resource
@@ -59,13 +60,15 @@ class Status:
 
     def _cluster(self, compute: Resource) -> Row:
         snapshot, asked = self._engine.snapshot(), clusters.aks(compute)
-        cluster = clusters.cluster_of(snapshot, compute)
+        cluster, down = clusters.cluster_of(snapshot, compute), self._engine.endpoint_fault(compute.id)
         return {
             "name": compute.id.name,
             "state": compute.state.value,
             "loadBalancer": asked.load_balancer_type.value,
             "frontend": places.frontend_address(snapshot, compute) or "",
             "nodes": clusters.node_count(snapshot, cluster) if cluster is not None else 0,
+            "endpoint": "up" if down is None else "down",
+            **({} if down is None else {"fault": down.message}),
             "id": str(compute.id),
         }
 
@@ -78,10 +81,13 @@ class Status:
         }
 
     def _health(self, service: Resource) -> str:
-        """What the resource says, and Unhealthy when a replica of a sound one is not ready now."""
-        said = service_documents.state(service, self._engine.latest(service.id))
+        """What the resource says, and Unhealthy when nobody reaches a sound one or a replica of it is not ready now."""
+        down = self._engine.endpoint_fault(places.compute_of(service))
+        said = service_documents.state(service, self._engine.latest(service.id), down)
         if service.state is not ProvisioningState.SUCCEEDED:
             return said
         observed = self._engine.observed()
-        replicas = [item for item in self._engine.state() if isinstance(item, Workload) and service.key in item.owners]
+        assert isinstance(service.properties, serving.Service)
+        routed = {keys.pod(service.key, number) for number in range(service.properties.routed)}
+        replicas = [item for item in self._engine.state() if isinstance(item, Workload) and item.key in routed]
         return said if all(judgement.stands(item, observed.get(item.key)) for item in replicas) else "Unhealthy"

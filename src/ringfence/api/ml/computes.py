@@ -42,4 +42,8 @@ class Computes:
         failure = None
         if latest is not None and latest.status is Status.FAILED:
             failure = errors.Problem(latest.code, latest.message)
-        return documents.compute_document(snapshot, compute, failure)
+        shown = documents.compute_document(snapshot, compute, failure)
+        down = self._engine.endpoint_fault(compute.id)
+        if down is not None:
+            shown["properties"]["provisioningWarnings"] = [{"code": down.code, "message": down.message}]
+        return shown

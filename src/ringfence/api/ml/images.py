@@ -1,7 +1,7 @@
 """Building a registered environment by itself, ahead of any deployment (contract section 7.6).
 
-There is no image: what is built is the Python environment that services of the same
-specification share. Status and log are those of the engine's operation.
+What is built is the image that services of the same specification share, in the workspace's
+registry. Status and log are those of the engine's operation.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ringfence.api.ml.routing import Asked, Route
 from ringfence.api.ml.writing import Writer
 from ringfence.control.engine import Engine
 from ringfence.control.operations import Status
+from ringfence.desired import ml as desired
 from ringfence.model import errors, serving
 from ringfence.model.resource import ProvisioningState, Resource
 
@@ -74,7 +75,12 @@ class Images:
     def _details(self, asked: Asked) -> Response:
         environment = self._find(asked)
         built = _of(environment).build and environment.state is ProvisioningState.SUCCEEDED
-        image = {"name": None, "registry": {"address": None, "username": None, "password": None}}
+        made = desired.image(self._engine.snapshot(), environment) if built else None
+        address = made.registry if made is not None else None
+        image = {
+            "name": made.repository if made is not None else None,
+            "registry": {"address": address, "username": None, "password": None},
+        }
         return answers.document({"imageExistsInRegistry": built, "dockerImage": image, "ingredients": {}})
 
     def _find(self, asked: Asked) -> Resource:

@@ -77,16 +77,13 @@ def operation_of(route: Route) -> str | None:
     return None
 
 
-def _runs_on(snapshot: Snapshot, service: ResourceId, body: JsonValue) -> str:
-    """Where a service runs: the one that is there, else the one that is asked for."""
-    found = snapshot.get(service)
-    if found is None and isinstance(body, Mapping):
-        asked = body.get("createRequest", body)
-        name, kind = (asked.get(field) for field in ("name", "computeType")) if isinstance(asked, Mapping) else (None, None)
-        named = snapshot.get(service.child("services", name)) if isinstance(name, str) and "/" not in name else None
-        found = found or named
-        if found is None:
-            return authority.runs_on(kind if isinstance(kind, str) else "")
+def _runs_on(snapshot: Snapshot, scope: ResourceId, body: JsonValue) -> str:
+    """Where a service runs: the one that is there, else the one that is asked for. scope: the service, or its workspace."""
+    asked = body.get("createRequest", body) if isinstance(body, Mapping) else None
+    name, kind = (asked.get("name"), asked.get("computeType")) if isinstance(asked, Mapping) else (None, None)
+    if scope.type.lower() != serving.SERVICE and isinstance(name, str) and "/" not in name:
+        scope = scope.child("services", name)
+    found = snapshot.get(scope)
     if found is not None and isinstance(found.properties, serving.Service):
         return authority.runs_on(found.properties.compute_type)
-    return authority.runs_on("")
+    return authority.runs_on(kind if isinstance(kind, str) else "")

@@ -39,12 +39,18 @@ _WRITABLE = frozenset(
         "maxQueueWaitMs",
         "scoringTimeoutMs",
         "environmentImageRequest",
+        "sslEnabled",
+        "sslCertificate",
+        "sslKey",
+        "cname",
     }
 )
 #: What follows from other properties, and what only the operations for keys may change.
 _DERIVED = frozenset(
     {"files", "primaryKey", "secondaryKey", "tokenKey", "tokenPublicKey", "scale", "createdTime", "updatedTime", "nonce"}
 )
+#: Where services run: on a cluster, or in a container group of their own.
+_KINDS = ("AKS", "ACI")
 _ARTIFACT = "aml://artifact/"
 _KEY_LENGTHS = range(1, 513)
 
@@ -59,10 +65,11 @@ class Drafts:
     def created(self, workspace: Resource, payload: Mapping[str, JsonValue], old: serving.Service | None) -> serving.Service:
         """The service that `POST services` asks for. old: what it overwrites; its keys stay unless new ones are given."""
         kind = payload.get("computeType") or "AKS"
-        if not isinstance(kind, str) or kind.upper() != "AKS":
-            message = f"Services of compute type {str(kind)[:40]!r} are not served in this version; AKS is."
+        if not isinstance(kind, str) or kind.upper() not in _KINDS:
+            message = f"Services of compute type {str(kind)[:40]!r} are not served; {' and '.join(_KINDS)} are."
             raise errors.Unsupported("BadRequest", message, target="computeType")
-        fields = {name: value for name, value in payload.items() if name not in _AROUND}
+        hosted = kind.upper() == "ACI"
+        fields = {name: value for name, value in payload.items() if name not in _AROUND or (hosted and name == "location")}
         if forbidden := sorted(_DERIVED & fields.keys()):
             raise errors.Invalid("BadRequest", f"{forbidden[0]} cannot be given.", target=forbidden[0])
         given = reading.mapping(payload.get("keys") or {}, "keys")
@@ -71,9 +78,11 @@ class Drafts:
             "primaryKey": _key(given.get("primaryKey")) or kept.primary_key or new_key(),
             "secondaryKey": _key(given.get("secondaryKey")) or kept.secondary_key or new_key(),
         }
-        given_fields = _defaulted(_without_nulls(fields))
+        given_fields = {"authEnabled": False, **_without_nulls(fields)} if hosted else _defaulted(_without_nulls(fields))
         scale = None if old is None or old.scale is None else old.scale.model_dump(mode="json", by_alias=True)
-        made = self._resolved(workspace, {**given_fields, **keys, "computeType": "AKS", **({"scale": scale} if scale else {})})
+        made = self._resolved(
+            workspace, {**given_fields, **keys, "computeType": kind.upper(), **({"scale": scale} if scale else {})}
+        )
         return _with_tokens(made, old)
 
     def patched(self, workspace: Resource, old: serving.Service, patch: JsonValue) -> serving.Service:

@@ -22,6 +22,7 @@ from ringfence.desired.state import Readiness
 from ringfence.model import errors, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
+from ringfence.policy import places
 
 _MOST_LINES = 5000
 
@@ -155,7 +156,8 @@ class Services:
         return [s for s in found if s.id.parent == workspace.id and s.state is not ProvisioningState.DELETING]
 
     def _document(self, service: Resource) -> dict[str, object]:
-        return service_documents.document(self._engine.snapshot(), service, self._engine.latest(service.id))
+        down = self._engine.endpoint_fault(places.compute_of(service))
+        return service_documents.document(self._engine.snapshot(), service, self._engine.latest(service.id), down)
 
     def _draft(self, workspace: Resource, payload: dict[str, JsonValue]) -> tuple[ResourceId, serving.Service, Resource | None]:
         id = service_id(workspace, reading.text(payload.get("name"), "name"))

@@ -38,7 +38,11 @@ def ensure(identities: Identities, principal: Principal, secret: str, now: dt.da
     )
     with identities.writing() as connection:
         for kind, object_id, name in wanted:
-            made = _made(connection, kind, object_id, name, principal.display_name, now)
+            made = not _there(connection, store.directory_objects.c.object_id == object_id)
+            if made and _there(connection, (store.directory_objects.c.kind == kind) & (store.directory_objects.c.name == name)):
+                continue  # the name of a person who was removed, given to another one since
+            if made:
+                _make(connection, kind, object_id, name, principal.display_name, now)
             if kind == "application":
                 _have_secret(identities, connection, object_id, secret, now)
             elif made and kind == "user":
@@ -48,17 +52,16 @@ def ensure(identities: Identities, principal: Principal, secret: str, now: dt.da
                 connection.execute(store.directory_roles.insert().prefix_with("OR IGNORE"), [role])
 
 
-def _made(connection: sa.Connection, kind: Kind, object_id: str, name: str, shown: str, now: dt.datetime) -> bool:
-    """Whether the object had to be made."""
-    table = store.directory_objects
-    if connection.execute(sa.select(table.c.name).where(table.c.object_id == object_id)).first() is not None:
-        return False
+def _there(connection: sa.Connection, which: sa.ColumnElement[bool]) -> bool:
+    return connection.execute(sa.select(store.directory_objects.c.name).where(which)).first() is not None
+
+
+def _make(connection: sa.Connection, kind: Kind, object_id: str, name: str, shown: str, now: dt.datetime) -> None:
     document: dict[str, JsonValue] = {"displayName": shown}
     if kind == "user":
         document |= {"userPrincipalName": name, "mailNickname": name.partition("@")[0], "accountEnabled": True}
     row = {"object_id": object_id, "kind": kind, "name": name, "document": document, "created_at": now.isoformat()}
     insert(connection, row, kind)
-    return True
 
 
 def _have_secret(identities: Identities, connection: sa.Connection, owner: str, text: str, now: dt.datetime) -> None:

@@ -12,11 +12,10 @@ import os
 import resource
 import signal
 
+from ringfence.drivers.linux import cell_image
 from ringfence.drivers.linux.launch_spec import LaunchSpec
 from ringfence.kernel import syscalls
 
-_DEVICES = ("null", "zero", "full", "random", "urandom")
-_STREAMS = (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"))
 _LOW_PORTS = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 #: What waits at a listener that is closed goes to another one on the same port. Linux 5.14 and later.
 _MIGRATE = "/proc/sys/net/ipv4/tcp_migrate_req"
@@ -35,13 +34,13 @@ def enter(spec: LaunchSpec, ready: int, proceed: int) -> None:
     flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
     syscalls.unshare(flags)
     syscalls.set_hostname(spec.hostname)
-    _build_root(spec)
+    cell_image.build(spec) if spec.image else _build_root(spec)
     _become_nobody(spec, ready, proceed)
     os.umask(0o022)
     os.chdir(spec.directory)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these, and ignoring is inherited
         signal.signal(number, signal.SIG_DFL)
-    os.execve(spec.argv[0], list(spec.argv), dict(spec.variables))
+    os.execve(program(spec.argv[0], spec.variables.get("PATH", "")), list(spec.argv), dict(spec.variables))
 
 
 def _become_nobody(spec: LaunchSpec, ready: int, proceed: int) -> None:
@@ -57,9 +56,24 @@ def _become_nobody(spec: LaunchSpec, ready: int, proceed: int) -> None:
     # No user namespace, so no capability in one either: most of the kernel's attack surface needs that.
     _write("/proc/sys/user/max_user_namespaces", "0")
     _limit(spec)
+    give_up_privileges()
+
+
+def give_up_privileges() -> None:
+    """No capability, and no way to get one; ends with its parent."""
     syscalls.drop_bounding_capabilities()
     syscalls.no_new_privileges()
     syscalls.die_with_parent(signal.SIGKILL)
+
+
+def program(named: str, search: str) -> str:
+    """Where a program is: as it is named, or in a folder of the search path. Raises OSError."""
+    if "/" in named:
+        return named
+    for folder in search.split(":"):
+        if os.access(f"{folder}/{named}", os.X_OK) and not os.path.isdir(f"{folder}/{named}"):
+            return f"{folder}/{named}"
+    raise OSError(f'exec: "{named}": executable file not found in $PATH')
 
 
 def _limit(spec: LaunchSpec) -> None:
@@ -114,9 +128,9 @@ def _bind(spec: LaunchSpec, source: str, path: str, kind: str) -> None:
 
 
 def _devices(spec: LaunchSpec) -> None:
-    for name in _DEVICES:
+    for name in cell_image.DEVICES:
         _bind(spec, f"/dev/{name}", f"/dev/{name}", "device")
-    for name, target in _STREAMS:
+    for name, target in cell_image.STREAMS:
         os.symlink(target, _place(spec, f"/dev/{name}"))
 
 
@@ -124,11 +138,7 @@ def _processes(spec: LaunchSpec) -> None:
     """A /proc of the cell's own PID namespace, whose settings cannot be changed from inside."""
     place = _place(spec, "/proc", folder=True)
     syscalls.mount("proc", place, "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
-    for entry in os.scandir(f"{place}/sys"):
-        # `user` stays writable for the one thing that `_become_nobody` writes there; later only a capability could.
-        if entry.is_dir() and entry.name != "user":
-            syscalls.bind(entry.path, entry.path)
-            syscalls.restrict_mounts(entry.path, read_only=True)
+    cell_image.restrict_settings(f"{place}/sys")
 
 
 def _write(path: str, text: str, mode: int = 0o600) -> None:

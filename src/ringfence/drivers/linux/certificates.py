@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography import x509
 
 from ringfence.desired.state import Tls
-from ringfence.drivers.linux import supervise
+from ringfence.drivers.linux import cell_image
 from ringfence.drivers.linux.launch_spec import NOBODY
 
 #: name -> PEM: key, certificate and chain.
@@ -64,7 +64,7 @@ def write_secret(path: Path, content: str, owner: int | None = None) -> None:
     path.unlink(missing_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(handle, "w", encoding="utf-8") as file:
-        if owner is None and supervise.maps("uid", NOBODY):
+        if owner is None and cell_image.outside("uid", NOBODY):
             os.fchown(handle, NOBODY, -1)
         file.write(content)
 

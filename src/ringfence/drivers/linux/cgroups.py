@@ -57,6 +57,10 @@ class Cgroups:
             made.append(str(folder))
         return tuple(made)
 
+    def folders(self, name: str) -> tuple[str, ...]:
+        """The folders of a group that was made."""
+        return tuple(str(parent / name) for parent in self._folders)
+
     def sweep(self, wanted: Collection[str]) -> None:
         """Remove the groups of ours that nobody wants and nothing is in."""
         for parent in self._folders:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ringfence.desired.diff import Plan
-from ringfence.desired.state import AnyItem, Bundle, Environment, Key, Observed, Router, Workload
-from ringfence.drivers.base import Failure, Instance, RuleCount
-from ringfence.drivers.linux import instances, processes
+from ringfence.desired.state import AnyItem, Bundle, Container, Environment, Image, ImageBuild, Key, Observed, Router, Workload
+from ringfence.drivers.base import Credential, Failure, Instance, Registries, RuleCount
+from ringfence.drivers.linux import environments, image_store, instances, processes
 from ringfence.drivers.linux.bundles import Bundles
 from ringfence.drivers.linux.certificates import Issue
 from ringfence.drivers.linux.cgroups import Cgroups
+from ringfence.drivers.linux.containers import PREFIX as CONTAINERS
+from ringfence.drivers.linux.containers import Containers
 from ringfence.drivers.linux.environments import Environments
 from ringfence.drivers.linux.fabric import ROOT, Fabric
 from ringfence.drivers.linux.folders import Folders, tail
+from ringfence.drivers.linux.pulls import PREFIX as PULLS
+from ringfence.drivers.linux.pulls import Pulls
 from ringfence.drivers.linux.routers import PREFIX as ROUTERS
 from ringfence.drivers.linux.routers import Routers
 from ringfence.drivers.linux.workloads import PREFIX as WORKLOADS
@@ -31,7 +35,7 @@ _LOG_TAIL = 256 * 1024
 _FAREWELL_S = 1.5
 _SWEEP_S = 30.0
 
-_Process = Environment | Bundle | Workload | Router
+_Process = Environment | ImageBuild | Image | Bundle | Workload | Container | Router
 
 
 class LinuxDriver:
@@ -52,8 +56,13 @@ class LinuxDriver:
         self._cgroups = Cgroups(cgroups)
         self._fabric = Fabric(runtime_dir)
         self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial)
+        self._containers = Containers(
+            self._folders, self._cgroups, self.namespace, lambda key: image_store.find(self._folders, key)
+        )
         self._routers = Routers(self._folders, self._cgroups, self.namespace, issue)
         self._environments = Environments(self._folders)
+        self._pulls = Pulls(self._folders, lambda key, kind: self.open_socket(key, socket.AF_INET, kind), self._credential)
+        self._registries: Registries | None = None
         self._bundles = Bundles(self._folders.bundles, self._folders.blobs)
         self._kept: set[Key] = set()
         self._swept = 0.0
@@ -63,12 +72,25 @@ class LinuxDriver:
         self._folders.prepare()
         self._fabric.prepare()
         self._bundles.prepare()
+        self._pulls.prepare()
+
+    def serve(self, registries: Registries) -> None:
+        """Build images with these, and pull with their credentials. Once, before the first pass."""
+        self._registries = registries
 
     def observe(self) -> Mapping[Key, Observed]:
         fabric = self._fabric.observe()
         self._sweep()
         self._let_go()
-        parts = (self._workloads.observe(), self._routers.observe(), self._environments.observe(), self._bundles.observe())
+        parts = (
+            self._workloads.observe(),
+            self._containers.observe(),
+            self._routers.observe(),
+            self._environments.observe(),
+            self._bundles.observe(),
+            self._pulls.observe(),
+            self._registries.builds() if self._registries is not None else {},
+        )
         return fabric | {key: seen for part in parts for key, seen in part.items() if key not in self._kept}
 
     def apply(self, plan: Plan) -> tuple[Failure, ...]:
@@ -77,7 +99,7 @@ class LinuxDriver:
         for router in early:
             failures += self._put(router)
         ours = [key for key in plan.drop if self._is_process(key)]
-        used = self._workloads.uses(plan.drop)
+        used = self._workloads.uses(plan.drop) | self._containers.uses(plan.drop)
         for key in ours:
             if key in used:
                 self._kept.add(key)
@@ -90,6 +112,7 @@ class LinuxDriver:
         fabric = [item for item in plan.put if not isinstance(item, _Process)]
         if fabric:
             failures += self._fabric.put(fabric)
+            self._pulls.hurry()
         for item in plan.put:
             if isinstance(item, _Process) and item not in early:
                 failures += self._put(item)
@@ -104,6 +127,9 @@ class LinuxDriver:
     def instance(self, key: Key) -> Instance | None:
         found = processes.scan(self._folders.statuses, key).get(key, [])
         return instances.of(found[0].status) if found else None
+
+    def terminal(self, key: Key, command: Sequence[str], rows: int, columns: int) -> socket.socket:
+        return self._containers.terminal(key, command, rows, columns)
 
     def counters(self, network: Key) -> tuple[RuleCount, ...]:
         return self._fabric.counters(network)
@@ -124,6 +150,7 @@ class LinuxDriver:
         """Stop looking after things; what runs and filters goes on."""
         self._workloads.close()
         self._bundles.close()
+        self._pulls.close()
         self._fabric.close()
 
     def _dial(self, endpoint: Key) -> socket.socket:
@@ -132,7 +159,7 @@ class LinuxDriver:
     def _let_go(self) -> None:
         """Drop what was kept, no longer wanted and so not reported, for a process that has been replaced meanwhile."""
         if self._kept:
-            for key in self._kept - self._workloads.uses(()):
+            for key in self._kept - self._workloads.uses(()) - self._containers.uses(()):
                 if not self._drop(key):
                     self._kept.discard(key)
 
@@ -142,26 +169,51 @@ class LinuxDriver:
         match item:
             case Workload():
                 failure = self._workloads.put(item)
+            case Container():
+                failure = self._containers.put(item)
             case Router():
                 failure = self._routers.put(item)
             case Environment():
                 failure = self._environments.put(item)
+            case ImageBuild():
+                failure = self._order(item)
+            case Image():
+                self._pulls.put(item)
             case Bundle():
                 self._bundles.put(item)
             case _:
                 raise ValueError(f"{item.key} is a {type(item).__name__}, which is no process")
         return [failure] if failure else []
 
+    def _order(self, item: ImageBuild) -> Failure | None:
+        if self._registries is None:
+            return Failure(item.key, "ImageBuildFailure", "Nothing keeps images here.")
+        try:
+            self._registries.build(item, environments.find(self._folders.environments, item.environment).folder)
+        except environments.NotBuilt as error:
+            return Failure(item.key, "ImageBuildFailure", str(error))
+        return None
+
+    def _credential(self, item: Image) -> Credential | None:
+        return self._registries.credential(item) if self._registries is not None else None
+
     @staticmethod
     def _is_process(key: Key) -> bool:
-        return key.startswith((WORKLOADS, ROUTERS, "env/", "bundle/"))
+        return key.startswith((WORKLOADS, CONTAINERS, ROUTERS, PULLS, "env/", "bundle/", "build/"))
 
     def _drop(self, key: Key) -> list[Failure]:
         failure: Failure | None = None
         if key.startswith(WORKLOADS):
             self._workloads.drop(key)
+        elif key.startswith(CONTAINERS):
+            self._containers.drop(key)
         elif key.startswith(ROUTERS):
             self._routers.drop(key)
+        elif key.startswith(PULLS):
+            self._pulls.drop(key)
+        elif key.startswith("build/"):
+            if self._registries is not None:
+                self._registries.forget(key)
         elif key.startswith("env/"):
             failure = self._environments.drop(key)
         else:
@@ -170,7 +222,7 @@ class LinuxDriver:
 
     def _await_farewell(self, dropped: frozenset[Key]) -> None:
         until = time.monotonic() + _FAREWELL_S
-        while self._workloads.alive(dropped) and time.monotonic() < until:
+        while (self._workloads.alive(dropped) or self._containers.alive(dropped)) and time.monotonic() < until:
             time.sleep(0.02)
 
     def _sweep(self) -> None:
@@ -178,4 +230,5 @@ class LinuxDriver:
         if time.monotonic() - self._swept > _SWEEP_S:
             self._swept = time.monotonic()
             processes.sweep(self._folders.statuses)
+            self._containers.sweep()
             self._cgroups.sweep(processes.groups(self._folders.statuses))

@@ -30,8 +30,23 @@ class Folders:
         return self.runtime / "routers"
 
     @property
+    def volumes(self) -> Path:
+        """What containers share or are given as files; on memory."""
+        return self.runtime / "volumes"
+
+    @property
     def environments(self) -> Path:
         return self.state / "environments"
+
+    @property
+    def images(self) -> Path:
+        """Images as they were pulled."""
+        return self.state / "images"
+
+    @property
+    def pulls(self) -> Path:
+        """Which item pulled which image, since the sandbox began."""
+        return self.runtime / "pulls"
 
     @property
     def bundles(self) -> Path:
@@ -59,7 +74,7 @@ class Folders:
 
     def prepare(self) -> None:
         """Make what is missing."""
-        for folder in (self.statuses, self.cell, self.routers, self.environments, self.bundles):
+        for folder in (self.statuses, self.cell, self.routers, self.volumes, self.pulls, self.environments, self.bundles):
             folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.state / "logs" / "pods", self.state / "logs" / "builds"):
             folder.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ into its environment what it likes. Their status files (see `supervise`) lie bes
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -15,11 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ringfence.desired.state import Container, Router, Workload
+from ringfence.desired.state import Container, Liveness, Router, Workload
 from ringfence.drivers.linux.folders import slug
 
 ITEM, FINGERPRINT, ENDPOINT, PORT = "RINGFENCE_ITEM", "RINGFENCE_FINGERPRINT", "RINGFENCE_ENDPOINT", "RINGFENCE_PORT"
-GROUP, USES = "RINGFENCE_GROUP", "RINGFENCE_USES"
+GROUP, USES, LIVENESS = "RINGFENCE_GROUP", "RINGFENCE_USES", "RINGFENCE_LIVENESS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Status:
 class Supervisor:
     """One that is alive. started: kernel ticks since boot, so that (pid, started) names it for ever. group: its control group.
 
-    uses: keys of the bundle and the environment that its program runs from.
+    uses: keys of the bundle and the image that its program runs from. liveness: when it is started again.
     """
 
     pid: int
@@ -66,6 +67,7 @@ class Supervisor:
     group: str
     uses: frozenset[str]
     status: Status
+    liveness: Liveness | None = None
 
     def signal(self, number: signal.Signals) -> None:
         """Nothing, if it is gone."""
@@ -91,10 +93,10 @@ def going(supervisor: Supervisor, namespace: Callable[[str], str]) -> str:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """What tells one namespace from another; None when the process or mount is gone."""
+    """What tells one namespace from another; None when the process or mount is gone, or the process about to be."""
     try:
         found = os.stat(path)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     return found.st_dev, found.st_ino
 
@@ -104,7 +106,9 @@ def stamps(item: Workload | Router | Container, group: str) -> dict[str, str]:
     port = 0 if isinstance(item, Container) else item.port
     marks = {ITEM: item.key, FINGERPRINT: item.fingerprint, ENDPOINT: item.endpoint, PORT: str(port), GROUP: group}
     if isinstance(item, Workload):
-        marks[USES] = f"{item.environment} {item.bundle}"
+        marks[USES] = f"{item.image} {item.bundle}"
+        if item.liveness is not None:
+            marks[LIVENESS] = json.dumps(dataclasses.asdict(item.liveness))
     elif isinstance(item, Container):
         marks[USES] = item.image
     return {**marks, "PATH": "/usr/bin:/bin"}
@@ -149,6 +153,7 @@ def _supervisor(pid: int, started: int, values: Mapping[str, str], folder: Path)
         group=values.get(GROUP, ""),
         uses=frozenset(values.get(USES, "").split()),
         status=_status(folder / f"{pid}.json", values[ITEM]),
+        liveness=Liveness(**json.loads(values[LIVENESS])) if LIVENESS in values else None,
     )
 
 

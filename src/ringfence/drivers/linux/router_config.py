@@ -69,9 +69,8 @@ frontend router
     # Nobody was free in time: one second is what the number of replicas needs to follow the load.
     http-after-response set-header Retry-After 1 if {{ status 503 }} !{{ res.fhdr(Retry-After) -m found }}
     http-request set-var(txn.path) path
-    acl scoring path_beg /api/v1/service/
-    http-request set-var(txn.service) path,field(5,/) if scoring
-    http-request set-var(txn.backend) var(txn.service),map_str({services}) if scoring
+{choice}
+    http-request set-var(txn.backend) var(txn.service),map_str({services}) if {{ var(txn.service) -m found }}
     acl known var(txn.backend) -m found
     http-request return {unknown} unless known
     acl open var(txn.backend) -m beg open_ token_
@@ -82,8 +81,7 @@ frontend router
     http-request return {refused} unless open or allowed one_header
     http-request set-var(txn.bearer) http_auth_bearer if one_header {{ var(txn.backend) -m beg token_ }}
     http-request del-header Authorization
-    http-request replace-path /api/v1/service/[^/]+/?(.*) /\\1
-    http-request set-header X-Forwarded-For %[src]
+{path}    http-request set-header X-Forwarded-For %[src]
     use_backend %[var(txn.backend)]
 
 {backends}
@@ -91,6 +89,12 @@ frontend router
 backend state
     http-request deny if {{ str({fingerprint}),map_str({state}) -m found }}
 """
+
+#: Which service a path means, and what of it the service sees: its own part, or all of it where it is the only one.
+_BY_NAME = (
+    "    http-request set-var(txn.service) path,field(5,/) if { path_beg /api/v1/service/ }",
+    "    http-request replace-path /api/v1/service/[^/]+/?(.*) /\\1\n",
+)
 
 _BACKEND = """\
 backend {name}
@@ -140,6 +144,8 @@ def render(router: Router, certificate: str = "") -> Rendered:
             raise UnfitRouter(f"the service name {route.service!r} cannot be routed: letters, digits, `_`, `.` and `-` only")
         if route.token_key and not _NAME.fullmatch(route.audience):
             raise UnfitRouter(f"the audience {route.audience!r} of the service {route.service} is none")
+    if router.root and [route.service for route in router.routes] != [router.root]:
+        raise UnfitRouter(f"the router serves {router.root!r} at its root, and so nothing else")
     if (router.tls is not None) is not bool(certificate):
         raise UnfitRouter("a router that ends TLS has a certificate, and no other has")
     values = {
@@ -149,6 +155,8 @@ def render(router: Router, certificate: str = "") -> Rendered:
         "errors": "".join(_errors()),
         "port": router.port,
         "tls": f" ssl crt {CERTIFICATE} alpn http/1.1 {_TLS_VERSIONS}" if router.tls is not None else "",
+        "choice": f"    http-request set-var(txn.service) str({router.root})" if router.root else _BY_NAME[0],
+        "path": "" if router.root else _BY_NAME[1],
         "services": SERVICES,
         "keys": KEYS,
         "state": STATE,

@@ -6,6 +6,7 @@ told is put together by their callers.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,11 @@ from pathlib import Path
 
 import ringfence
 from ringfence.drivers.linux.launch_spec import LaunchSpec
+from ringfence.drivers.linux.terminal import TerminalSpec
 
 _ROOT = str(Path(ringfence.__file__).resolve().parent.parent)
 _LAUNCH = "import sys; sys.path.insert(0, sys.argv[1]); from ringfence.drivers.linux.launch import main; main()"
+_TERMINAL = "import sys; sys.path.insert(0, sys.argv[1]); from ringfence.drivers.linux.terminal import main; main()"
 _LAUNCH_S = 20.0
 
 
@@ -51,18 +54,28 @@ def finish(argv: Sequence[str], *, timeout_s: float) -> Finished:
 
 def launch(spec: LaunchSpec, stamps: Mapping[str, str]) -> None:
     """Start a supervisor. stamps: its whole environment, by which `processes` finds it again. Raises LaunchError."""
+    _detached(_LAUNCH, spec.to_json(), stamps)
+
+
+def terminal(spec: TerminalSpec) -> None:
+    """Start a command at a terminal of a container; the socket of the spec is given to it. Raises LaunchError."""
+    _detached(_TERMINAL, json.dumps(spec._asdict()), {"PATH": "/usr/bin:/bin"}, (spec.socket,))
+
+
+def _detached(program: str, text: str, variables: Mapping[str, str], descriptors: Sequence[int] = ()) -> None:
     # -I -S: neither the environment nor the site's packages decide what the launcher imports; it also starts faster.
-    argv = [sys.executable, "-I", "-S", "-c", _LAUNCH, _ROOT]
+    argv = [sys.executable, "-I", "-S", "-c", program, _ROOT]
     try:
         done = subprocess.run(
             argv,
-            input=spec.to_json().encode(),
+            input=text.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=_LAUNCH_S,
             check=False,
-            env=dict(stamps),
+            env=dict(variables),
             start_new_session=True,
+            pass_fds=tuple(descriptors),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LaunchError(f"the launcher did not run: {error}") from error

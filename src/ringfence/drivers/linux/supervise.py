@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ringfence.drivers.linux import cell
+from ringfence.drivers.linux import cell, cell_image
 from ringfence.drivers.linux.launch_spec import LaunchSpec
 from ringfence.kernel import syscalls
 
@@ -81,7 +81,7 @@ class Supervisor:
         self._status_path = f"{spec.status}/{os.getpid()}.json"
         self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._wake, wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._child = self._attempts = self._failures = self._exit = 0
+        self._child = self._attempts = self._failures = self._exit = self._asked = 0
         self._served = 0
         self._words = self._said = b""
         self._ready = -1
@@ -134,6 +134,7 @@ class Supervisor:
     def _signal(self, number: int) -> None:
         if self._child:
             os.kill(self._child, number)
+            self._asked = self._child
 
     def _await_predecessor(self) -> None:
         """The one before holds the port until it is gone."""
@@ -166,8 +167,11 @@ class Supervisor:
         while not self._ended():
             self._wait(output)
             if self.stopping:
-                # Again and again, because the first process of a PID namespace ignores it until it has a handler.
-                self._signal(signal.SIGKILL if time.monotonic() > self._kill_at else self._farewell)
+                # Again and again, because the first process of a PID namespace ignores it until it has a handler; but a
+                # program of somebody else's may take the second one for impatience.
+                late = time.monotonic() > self._kill_at
+                if late or not self._spec.image or self._asked != self._child:
+                    self._signal(signal.SIGKILL if late else self._farewell)
                 if not told:
                     self._status("stopping")
                 told = True
@@ -371,12 +375,6 @@ def _become_child(spec: LaunchSpec, output: int, ready: int, proceed: int) -> No
 def _map_user(pid: int, spec: LaunchSpec) -> None:
     """One user inside. Outside it is an unprivileged one, or ourselves where no other is ours to give."""
     for kind in ("gid", "uid"):
-        outer = spec.outer if maps(kind, spec.outer) else 0
+        outer = cell_image.outside(kind, spec.outer)
         with open(f"/proc/{pid}/{kind}_map", "w", encoding="ascii") as file:
             file.write(f"{spec.user} {outer} 1")
-
-
-def maps(kind: str, number: int) -> bool:
-    """Whether a user or group (kind: "uid" or "gid") of this number exists here, so that files can be its own."""
-    with open(f"/proc/self/{kind}_map", encoding="ascii") as file:
-        return any(int(inner) <= number < int(inner) + int(count) for inner, _, count in (line.split() for line in file))

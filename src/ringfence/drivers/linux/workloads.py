@@ -4,21 +4,23 @@
 another on the same endpoint is started beside it: the old one serves until the new one does, and
 goes on if that never comes. How a cell is
 built is in `cell`, how a process is kept alive in `supervise`, what its environment and
-its files are in `environments` and `bundles`.
+its files are in `image_store` and `bundles`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from ringfence.desired.state import Key, Observed, Readiness, Workload
 from ringfence.drivers.base import Failure
-from ringfence.drivers.linux import bundles, cell_view, environments, processes, run
+from ringfence.drivers.linux import bundles, cell_view, image_store, image_view, liveness, processes, run
 from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
 from ringfence.drivers.linux.folders import Folders, slug
 from ringfence.drivers.linux.launch_spec import LaunchSpec
@@ -57,6 +59,7 @@ class Workloads:
         self._folders, self._cgroups, self._scoring = folders, cgroups, scoring
         self._namespace = namespace
         self._prober = Prober(dial)
+        self._watch = liveness.Watch(dial, self._end)
 
     def observe(self) -> dict[Key, Observed]:
         """The newest process of each key. It is ready when it answers, and no older one does any more."""
@@ -64,6 +67,9 @@ class Workloads:
         newest = {key: (self._staying(supervisors) or supervisors)[0] for key, supervisors in found.items()}
         serving = {_life(s): Address(s.endpoint, s.port) for s in newest.values() if s.status.serving}
         ready = self._prober.ready(serving, _PATIENCE_S)
+        self._watch.follow(
+            {_life(s): probed for s in newest.values() if _life(s) in ready and (probed := _probed(s)) is not None}
+        )
         return {key: self._observed(s, _life(s) in ready, len(found[key]) == 1) for key, s in newest.items()}
 
     def put(self, item: Workload) -> Failure | None:
@@ -86,7 +92,7 @@ class Workloads:
             run.launch(spec, processes.stamps(item, group))
         except KeyError:
             return Failure(item.key, "NetworkNotReady", f"The endpoint {item.endpoint} of {item.key} does not exist.")
-        except (CgroupError, environments.NotBuilt, run.LaunchError) as error:
+        except (CgroupError, image_store.NotPulled, image_view.UnfitImage, run.LaunchError) as error:
             return Failure(item.key, "ContainerCannotRun", f"{item.key} cannot be started: {error}")
         return None
 
@@ -102,11 +108,20 @@ class Workloads:
     def close(self) -> None:
         """Stop looking; the processes go on."""
         self._prober.close()
+        self._watch.close()
 
     def uses(self, dropped: Collection[Key]) -> frozenset[Key]:
-        """Bundles and environments that processes of other keys than these run from, or may be started from again."""
+        """Bundles and images that processes of other keys than these run from, or may be started from again."""
         found = processes.scan(self._folders.statuses, PREFIX)
         return frozenset(used for key, supervisors in found.items() if key not in dropped for s in supervisors for used in s.uses)
+
+    def _end(self, key: Key, life: Life, reason: str) -> None:
+        """Kill the program of this very life; its supervisor starts it again."""
+        for supervisor in processes.scan(self._folders.statuses, key).get(key, []):
+            if _life(supervisor) == life and supervisor.status.serving:
+                with self._folders.log(key).open("a") as log:
+                    log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S,000', time.gmtime())} E [0] ringfence - {reason}\n")
+                dataclasses.replace(supervisor, pid=supervisor.status.child).signal(signal.SIGKILL)
 
     def _staying(self, supervisors: Iterable[Supervisor]) -> list[Supervisor]:
         return [s for s in supervisors if not processes.going(s, self._namespace)]
@@ -126,19 +141,20 @@ class Workloads:
         return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status))
 
     def _spec(self, item: Workload, group: str, replaces: Sequence[int]) -> LaunchSpec:
-        environment = environments.find(self._folders.environments, item.environment)
+        image = image_store.find(self._folders, item.image)
+        program = image_view.program(image)
         name = slug(item.key)
         binds, links = cell_view.system()
         binds += cell_view.certificates(self._folders.trust)
-        binds += cell_view.prefixes([*environment.prefixes, str(environment.folder)])
+        binds += image_view.binds(image)
         binds.append((str(bundles.content(self._folders.bundles, item.bundle)), APP_ROOT, "ro"))
         binds.append((str(self._scoring), f"{_RUNTIME}/{_PACKAGE}", "ro"))
         limited = self._cgroups.enforced
         limits = Limits(memory_mb=item.memory_mb, cpu=item.cpu, processes=_PROCESSES)
         return LaunchSpec(
             key=item.key,
-            argv=[str(environment.folder / "bin" / "python"), "-c", _START],
-            variables=_variables(item, environment.folder),
+            argv=[program, "-c", _START],
+            variables=_variables(item, Path(program).parent.parent),
             directory=APP_ROOT,
             network=self._namespace(item.endpoint),
             hostname=name[:63],
@@ -158,6 +174,11 @@ class Workloads:
             final=(_DID_NOT_LOAD, _NOT_BUILT),
             retire_s=_longest_request_s(item) + _FAREWELL_S,
         )
+
+
+def _probed(supervisor: Supervisor) -> liveness.Probed | None:
+    rules, began = supervisor.liveness, supervisor.status.began
+    return None if rules is None else liveness.Probed(supervisor.key, supervisor.endpoint, supervisor.port, began, rules)
 
 
 def _life(supervisor: Supervisor) -> Life:

@@ -22,6 +22,7 @@ from ringfence.model import private_link as link_nouns
 from ringfence.model.errors import Problem
 from ringfence.model.resource import Resource, Snapshot
 from ringfence.policy.admission import (
+    aci,
     aks,
     authorization,
     balancing,
@@ -40,6 +41,7 @@ from ringfence.policy.admission import (
     private_link,
     public_addresses,
     references,
+    registries,
     security,
 )
 from ringfence.policy.admission.case import Advice, Case, Rule
@@ -78,14 +80,14 @@ _BY_TYPE: Mapping[str, _Rules] = {
     **dict.fromkeys(dns_nouns.RECORDS.values(), _Rules(rules=private_dns.RECORD_RULES)),
     ml_nouns.COMPUTE: _Rules((*aks.SHAPE, references.targets_exist), aks.RULES),
     ml_nouns.WORKSPACE: _Rules(rules=ml.WORKSPACE_RULES),
-    serving.SERVICE: _Rules(ml.SERVICE_SHAPE, ml.SERVICE_RULES),
+    serving.SERVICE: _Rules(ml.SERVICE_SHAPE, (*ml.SERVICE_RULES, aci.rules_hold)),
     serving.MODEL_VERSION: _Rules(rules=(references.targets_exist,)),
     serving.ENVIRONMENT_VERSION: _Rules(rules=ml.ENVIRONMENT_RULES),
     storage.STORAGE_ACCOUNT: _Rules(rules=plain.RULES),
     access.VAULT: _Rules(rules=plain.RULES),
     authorization_nouns.ROLE_ASSIGNMENT: _Rules(rules=authorization.ASSIGNMENT_RULES),
     authorization_nouns.ROLE_DEFINITION: _Rules(rules=authorization.DEFINITION_RULES),
-    registry.REGISTRY: _Rules(rules=plain.RULES),
+    registry.REGISTRY: _Rules(rules=(*registries.RULES, *plain.RULES)),
 }
 
 

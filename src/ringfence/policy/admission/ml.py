@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from ringfence.model import errors, ml, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import clusters, environments, places, sizes
+from ringfence.policy import clusters, environments, places, service_groups, sizes
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _MOST_REPLICAS = 1000
+_LONGEST_PROBE_S = 86_400
 #: States of a compute that a service can be deployed to.
 _READY = frozenset({ProvisioningState.SUCCEEDED, ProvisioningState.UPDATING})
 
@@ -62,8 +63,10 @@ def workspace_refers_to_what_exists(case: Case) -> Iterator[Finding]:
 def service_names_its_cluster(case: Case) -> Iterator[Finding]:
     """A service runs on a compute of type AKS."""
     asked = service(case)
+    if service_groups.is_hosted(case.new):
+        return
     if asked.compute_type.lower() != "aks":
-        yield unsupported(f"services of type '{asked.compute_type[:100]}'", "computeType", "Deploy to a compute of type AKS.")
+        yield unsupported(f"services of type '{asked.compute_type[:100]}'", "computeType", "Deploy to AKS or ACI.")
     if not asked.compute_name:
         yield errors.Invalid(
             "ComputeNameRequired", "computeName is missing. Name the compute to deploy to.", target="computeName"
@@ -73,6 +76,8 @@ def service_names_its_cluster(case: Case) -> Iterator[Finding]:
 def cluster_exists(case: Case) -> Iterator[Finding]:
     """The compute is one of this workspace, and the service stays on it."""
     where, name = places.compute_of(case.new), service(case).compute_name
+    if service_groups.is_hosted(case.new):
+        return
     found = case.snapshot.get(where) if where is not None else None
     if found is None:
         message = f"The compute '{name}' does not exist in the workspace '{case.new.id.parent.name}'. Create it first."
@@ -171,6 +176,22 @@ def times_are_in_range(case: Case) -> Iterator[Finding]:
     ):
         if not least <= value <= most:
             yield errors.Invalid("InvalidParameter", f"{name} is {value}; it is from {least} to {most}.", target=name)
+    probe = asked.liveness_probe_requirements
+    for name, value, least in () if probe is None else _probe(probe):
+        if not least <= value <= _LONGEST_PROBE_S:
+            message = f"livenessProbeRequirements.{name} is {value}; it is from {least} to {_LONGEST_PROBE_S}."
+            yield errors.Invalid("InvalidParameter", message, target=f"livenessProbeRequirements.{name}")
+
+
+def _probe(asked: serving.LivenessProbe) -> tuple[tuple[str, int, int], ...]:
+    """Values and their least, by name (Kubernetes: every one at least 1, the delay at least 0)."""
+    return (
+        ("periodSeconds", asked.period_seconds, 1),
+        ("initialDelaySeconds", asked.initial_delay_seconds, 0),
+        ("timeoutSeconds", asked.timeout_seconds, 1),
+        ("successThreshold", asked.success_threshold, 1),
+        ("failureThreshold", asked.failure_threshold, 1),
+    )
 
 
 def service_fits_on_its_cluster(case: Case) -> Iterator[Finding]:

@@ -121,6 +121,12 @@ _GLOBAL: Mapping[str, tuple[str, str]] = {
 }
 
 
+def allowed(type: str, name: str) -> bool:
+    """Whether a name has the form that its type's names have."""
+    naming = _NAMES.get(type)
+    return naming is None or naming.pattern.fullmatch(name) is not None
+
+
 def name_is_allowed(case: Case) -> Iterator[Finding]:
     """Azure's naming rules, by type."""
     naming = _NAMES.get(case.new.type)

@@ -46,12 +46,12 @@ def rules_are_well_formed(case: Case) -> Iterator[Finding]:
 
 
 def tier_has_a_firewall(case: Case) -> Iterator[Finding]:
-    """Network rules of a registry, and closing it, are a matter of the Premium tier."""
+    """Network rules of a registry are a matter of the Premium tier; what else a tier offers is in `registries`."""
     if case.new.type != registry.REGISTRY:
         return
     rules, premium = firewalls.rules_of(case.new), str((case.new.sku or {}).get("name", "")).lower() == "premium"
     restricted = rules is not None and (rules.denies or rules.ip_rules or rules.virtual_network_rules)
-    if not premium and (restricted or not firewalls.public_of(case.new)):
+    if not premium and restricted:
         message = f"The registry {case.new.id} is not of the Premium tier, so it has no network rules. Use the Premium tier."
         yield errors.Invalid("NetworkRuleSetNotSupported", message, target="sku.name")
 

@@ -6,6 +6,7 @@ section 5.1, and what HAProxy could not serve. Nothing here shows a key, not eve
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 
@@ -86,12 +87,17 @@ def certificate_holds(case: Case) -> Iterator[Finding]:
         return
     if case.old is not None and isinstance(case.old.properties, ml.Compute) and case.old.properties.properties.ssl == asked:
         return  # what has run out since is no reason to refuse another change
+    yield from certificate_fits(asked, case.new.changed_at)
+
+
+def certificate_fits(asked: ml.SslConfiguration, now: dt.datetime) -> Iterator[Finding]:
+    """The same for a certificate, key and name that are all given."""
+    assert asked.cert and asked.key and asked.cname
     try:
         leaf = x509.load_pem_x509_certificates(asked.cert.encode())[0]
     except ValueError:
         yield _invalid("cert is not a certificate in PEM form (-----BEGIN CERTIFICATE-----), with its chain after it.", "cert")
         return
-    now = case.new.changed_at
     if not leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc:
         yield _invalid(
             f"The certificate is valid from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} "

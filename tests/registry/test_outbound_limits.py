@@ -1,0 +1,84 @@
+"""Images are pulled by the nodes, through their network's rules: with real packets, from a closed subnet to an open tag."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_CLIENT = Path(__file__).with_name("outbound_client.py")
+#: Where Resource Manager listens: a place that code has no business with.
+OUTSIDE = "198.18.0.17"
+
+
+class Box:
+    """A Ringfence of its own."""
+
+    def __init__(self) -> None:
+        self.state = Path(tempfile.mkdtemp(prefix="ringfence-limits-"))
+
+    def ringfence(self, *arguments: str) -> str:
+        command = [sys.executable, "-m", "ringfence.cli", "--state", str(self.state), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=os.environ | self._who())
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+    def ask(self, *task: str) -> Any:
+        return json.loads(self.ringfence("exec", "--at", "internet", "--", sys.executable, str(_CLIENT), *task))
+
+    def _who(self) -> dict[str, str]:
+        file = self.state / "admin.json"
+        if not file.exists():
+            return {}
+        admin = json.loads(file.read_text())
+        return {"TENANT": admin["tenantId"], "SUBSCRIPTION": admin["subscriptionId"], "CLIENT": admin["clientId"]} | {
+            "SECRET": admin["clientSecret"]
+        }
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    made = Box()
+    try:
+        made.ringfence("up")
+        made.ask("setup")
+        yield made
+    finally:
+        made.ringfence("down", "--purge")
+        shutil.rmtree(made.state, ignore_errors=True)
+
+
+def test_a_closed_subnet_keeps_images_out_until_the_registrys_tag_is_allowed(box: Box) -> None:
+    open_ = box.ask("deploy", "first")
+    assert open_["operation"]["state"] == "Succeeded" and open_["service"]["state"] == "Healthy", open_
+    registry = open_["registry"].rpartition("/")[2]
+    assert open_["service"]["imageId"].startswith(f"{registry}.azurecr.io/azureml/azureml_"), "in the workspace's registry"
+    uri = open_["service"]["scoringUri"]
+    assert box.ask("score", uri, OUTSIDE) == "connected", "user code gets out by default"
+
+    box.ask("rule", "AllowVnet", "150", "Allow", "VirtualNetwork")
+    box.ask("rule", "DenyAllOutbound", "200", "Deny", "*")
+    closed = box.ask("deploy", "second")
+    assert (closed["operation"]["state"], closed["service"]["state"]) == ("Failed", "Failed")
+    told = closed["service"]["error"]["message"]
+    for text in (told, closed["log"]):
+        assert "'DenyAllOutbound'" in text and "networksecuritygroups/guard" in text.lower(), "the rule"
+        assert "the service tag AzureContainerRegistry.eastus2" in text, "the tag that is missing"
+        assert "az network nsg rule create --resource-group limits --nsg-name guard" in text, "the way out"
+        assert "--priority 199" in text and "--destination-address-prefixes AzureContainerRegistry.eastus2" in text
+    assert closed["service"]["error"]["code"] == "ImagePullBackOff"
+    assert "timed out" in box.ask("score", uri, OUTSIDE), "nor does user code get out"
+
+    box.ask("rule", "AllowRegistry", "199", "Allow", "AzureContainerRegistry.eastus2")
+    again = box.ask("recovered", "second")
+    assert again["service"]["state"] == "Healthy" and again["service"]["error"] is None, "by itself, as the node tries again"
+    assert "timed out" in box.ask("score", again["service"]["scoringUri"], OUTSIDE)
+    assert "ImagePullBackOff" not in again["log"]

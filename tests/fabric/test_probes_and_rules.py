@@ -14,7 +14,7 @@ from tests.clouds import NOW, Cloud
 
 from ringfence.control import endpoints
 from ringfence.desired import build
-from ringfence.desired.state import Balancer, Bundle, Environment, Router, View, Workload
+from ringfence.desired.state import Balancer, Endpoint, Filter, Network, Router, ServiceMap
 from ringfence.policy import places
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class Scored:
 
     def apply(self) -> None:
         """What the reconciler would do with the fabric's share of the state; probes are faster."""
-        process = Environment | Bundle | Workload | Router | View
-        items = [item for item in build.build(self.cloud.snapshot) if not isinstance(item, process)]
+        fabric = Network | Endpoint | ServiceMap | Filter | Balancer
+        items = [item for item in build.build(self.cloud.snapshot) if isinstance(item, fabric)]
         quick = [dataclasses.replace(i, probe_interval_s=0.1) if isinstance(i, Balancer) else i for i in items]
         fresh = [item for item in quick if self._held.get(item.key) != item]
         assert self.world.fabric.drop([key for key in self._held if key not in {item.key for item in quick}]) == []

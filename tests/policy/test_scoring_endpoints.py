@@ -213,3 +213,20 @@ def test_a_new_certificate_is_asked_for_once() -> None:
     assert serial() == second
     cloud.put(f"{ws_path()}/services/second", service(), location=None)
     assert serial() == second
+
+
+def test_a_document_of_a_cluster_in_a_network_of_its_own_can_be_put_back() -> None:
+    cloud = seed_cloud()
+    cloud.put(COMPUTE, aks())
+    shown = documents.of_compute(cloud.snapshot, cloud.snapshot.need(rid(COMPUTE)))["properties"]
+    assert shown["aksNetworkingConfiguration"]["subnetId"].endswith("/aks-subnet")
+    cloud.put(COMPUTE, {"computeType": "AKS", "properties": {**shown, "sslConfiguration": auto()}})
+    assert endpoints.port(cloud.snapshot.need(rid(COMPUTE))) == 443
+    with pytest.raises(errors.Invalid) as refusal:
+        cloud.put(COMPUTE, aks(VNET))
+    assert refusal.value.code == "PropertyChangeNotAllowed"
+    fresh = seed_cloud()
+    fresh.put(COMPUTE, aks())
+    with pytest.raises(errors.Invalid) as refusal:
+        fresh.put(COMPUTE, aks(VNET))
+    assert refusal.value.code == "PropertyChangeNotAllowed"

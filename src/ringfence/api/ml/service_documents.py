@@ -43,7 +43,7 @@ _NO_ROOM = frozenset({"SubnetIsFull", "InsufficientSubnetSize", "Unschedulable",
 
 def document(snapshot: Snapshot, service: Resource, latest: Operation | None, down: Fault | None = None) -> dict[str, object]:
     """latest: the newest operation about the service; it knows why the service failed. down: why its endpoint is."""
-    properties = of(service)
+    properties, failed = of(service), service.state is ProvisioningState.FAILED
     shown: dict[str, JsonValue] = properties.model_dump(mode="json", by_alias=True, exclude=_HIDDEN)
     return {
         "id": service.id.name,
@@ -53,7 +53,7 @@ def document(snapshot: Snapshot, service: Resource, latest: Operation | None, do
         "createdTime": answers.instant(service.created_at),
         "updatedTime": answers.instant(service.changed_at),
         "state": state(service, latest, down),
-        "error": failure(latest, down) if down is not None or service.state is ProvisioningState.FAILED else None,
+        "error": failure(latest if failed else None, down if service.state is ProvisioningState.SUCCEEDED else None),
         "scoringUri": scoring_uri(snapshot, service),
         "models": _models(snapshot, service.id.parent, properties.environment_image_request.model_ids),
         **_where(snapshot, service),

@@ -152,10 +152,14 @@ def plan_stays(case: Case) -> Iterator[Finding]:
 
 
 def _subnet(case: Case, owner: Resource) -> str:
-    """The subnet of a compute's nodes: what it names, else the one of its cluster's own network, which its document shows."""
-    named = clusters.aks(owner).networking.subnet_id
-    cluster = None if named else clusters.cluster_of(case.snapshot, owner)
-    return (named or ("" if cluster is None else str(companions.own_subnet(cluster)))).lower()
+    """The subnet of a compute's nodes: the one it names, else where they are, which is what clients put back."""
+    named, cluster = clusters.aks(owner).networking.subnet_id, clusters.cluster_of(case.snapshot, owner)
+    if named or cluster is None:
+        return (named or "").lower()
+    assert isinstance(owner.properties, ml.Compute)
+    # Of a cluster of its own the snapshot knows already what is asked for.
+    attached = owner.properties.resource_id is not None
+    return (clusters.nodes_subnet(case.snapshot, cluster) if attached else companions.own_subnet(cluster)).key
 
 
 def services_still_fit(case: Case) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from ringfence.policy import clusters, container_groups, peerings, places, priva
 SURGE = 1
 #: Network indexes: transit addresses of the driver derive from them.
 _INDEXES = range(1, 16_000)
-_NETWORK_INDEX, _PUBLIC = "network-index", "public"
+_NETWORK_INDEX = "network-index"
 
 
 def plan(snapshot: Snapshot, resource: Resource) -> tuple[Allocation, ...]:
@@ -118,7 +118,7 @@ def _of_network(desk: _Desk, vnet: Resource) -> None:
 
 
 def _public(desk: _Desk, purpose: str) -> None:
-    if not desk.give(purpose, _PUBLIC, usable(tags.CUSTOMERS)):
+    if not desk.give(purpose, places.PUBLIC_SCOPE, usable(tags.CUSTOMERS)):
         raise errors.Conflict("PublicIPCountLimitReached", f"Every public address of {tags.CUSTOMERS} is in use.")
 
 

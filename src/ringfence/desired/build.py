@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringfence.desired import balancing, compute, containers, dns, ml, network, service_groups
+from ringfence.desired import balancing, compute, containers, dns, ml, network, paths, service_groups
 from ringfence.desired.state import AnyItem, State
 from ringfence.model.resource import Snapshot
 from ringfence.policy import places
@@ -13,6 +13,7 @@ def build(snapshot: Snapshot) -> State:
     everyone = tuple(sorted(places.places(snapshot), key=lambda place: (place.owner, place.kind.value, place.number)))
     found: list[AnyItem] = [
         *network.networks(snapshot),
+        *paths.peerings(snapshot),
         *network.endpoints(snapshot, everyone),
         *compute.service_maps(snapshot, everyone),
         *network.filters(snapshot, everyone),

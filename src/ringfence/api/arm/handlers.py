@@ -120,7 +120,7 @@ class Items:
         headers = {"ETag": documents.etag(resource)}
         if row.always_async or operation.status is not Status.SUCCEEDED:
             headers |= answers.following(operation, asked.version, resource.location)
-        return answers.document(self._document(resource), 201 if created else 200, headers)
+        return answers.document(self._document(resource), row.created if created else 200, headers)
 
     def _document(self, resource: Resource) -> documents.Document:
         failure = None

@@ -37,6 +37,7 @@ class Row:
     always_async: every write answers with an operation to poll, even when it has ended by then.
     tags_only: what a PATCH may change. versions: the api-versions that the list of providers names; any is served.
     operations: the segment of the operation's URL. actions: names of POST actions.
+    created: the status that says that a resource is new, where clients expect another than 201.
     """
 
     type: str
@@ -48,6 +49,7 @@ class Row:
     versions: tuple[str, ...] = ()
     operations: str = "operationStatuses"
     actions: frozenset[str] = frozenset()
+    created: int = 201
 
     @property
     def provider(self) -> str:
@@ -133,7 +135,7 @@ _ROWS = (
         versions=("2025-08-01", "2024-09-01", "2024-02-01"),
         actions=frozenset({"listclusterusercredential", "listclusteradmincredential", "listclustermonitoringusercredential"}),
     ),
-    Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
+    Row(type="Microsoft.Storage/storageAccounts", created=200, versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(
         type="Microsoft.ManagedIdentity/userAssignedIdentities",
         tags_only=True,

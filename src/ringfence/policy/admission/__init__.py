@@ -63,7 +63,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
     compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     network_nouns.INTERFACE: _Rules(
-        (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
+        (*private_link.INTERFACE_SHAPE, *interfaces.SHAPE, references.targets_exist),
+        (*interfaces.RULES, balancing.interface_joins),
     ),
     balancing_nouns.PUBLIC_ADDRESS: _Rules(rules=public_addresses.RULES),
     balancing_nouns.BALANCER: _Rules((*balancing.BALANCER_SHAPE, references.targets_exist), balancing.BALANCER_RULES),

@@ -23,7 +23,7 @@ from ringfence.model import (
     serving,
     storage,
 )
-from ringfence.model.resource import region_of
+from ringfence.model.resource import Snapshot, region_of
 from ringfence.policy import tags
 from ringfence.policy.admission.case import Case, Finding
 
@@ -133,6 +133,16 @@ def name_is_allowed(case: Case) -> Iterator[Finding]:
     if naming is not None and case.old is None and not naming.pattern.fullmatch(case.new.id.name):
         shown = case.new.id.name[:100]
         yield errors.Invalid(naming.code, f"The name '{shown}' is invalid. {naming.rule}", target="name")
+
+
+def availability(snapshot: Snapshot, type: str, name: str) -> errors.Problem | None:
+    """Why a new resource of a type with host names could not have this name; None when it could."""
+    naming, (code, wording) = _NAMES[type], _GLOBAL[type]
+    if not naming.pattern.fullmatch(name):
+        return errors.Invalid(naming.code, f"The name '{name[:100]}' is invalid. {naming.rule}", target="name")
+    if any(r.id.name.lower() == name.lower() for r in snapshot.of_type(type)):
+        return errors.Conflict(code, wording.format(name=name), target="name")
+    return None
 
 
 def names_above_are_allowed(case: Case) -> Iterator[Finding]:

@@ -40,6 +40,7 @@ from ringfence.policy.admission import (
     private_dns,
     private_link,
     public_addresses,
+    quotas,
     references,
     registries,
     security,
@@ -56,10 +57,15 @@ class _Rules:
 
 
 _BY_TYPE: Mapping[str, _Rules] = {
-    network_nouns.VIRTUAL_NETWORK: _Rules(network.NETWORK_SHAPE, (*network.NETWORK_RULES, *peerings.NETWORK_RULES)),
-    network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
-    network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
-    network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
+    network_nouns.VIRTUAL_NETWORK: _Rules(
+        (*network.NETWORK_SHAPE, quotas.networks_are_few, quotas.subnets_are_few),
+        (*network.NETWORK_RULES, *peerings.NETWORK_RULES),
+    ),
+    network_nouns.SUBNET: _Rules(
+        (*network.SUBNET_SHAPE, quotas.subnets_are_few), (*network.SUBNET_RULES, references.targets_exist)
+    ),
+    network_nouns.SECURITY_GROUP: _Rules((quotas.groups_are_few, quotas.rules_are_few), security.GROUP_RULES),
+    network_nouns.SECURITY_RULE: _Rules((*security.RULE_SHAPE, quotas.rules_are_few), security.RULE_RULES),
     compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
     compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     network_nouns.INTERFACE: _Rules(
@@ -71,7 +77,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
         (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
     ),
     container_nouns.NETWORK_PROFILE: _Rules((references.targets_exist,), containers.PROFILE_RULES),
-    peering_nouns.PEERING: _Rules(peerings.SHAPE, peerings.RULES),
+    peering_nouns.PEERING: _Rules((*peerings.SHAPE, quotas.peerings_are_few), peerings.RULES),
     link_nouns.PRIVATE_ENDPOINT: _Rules((*private_link.SHAPE, references.targets_exist), private_link.RULES),
     link_nouns.ZONE_GROUP: _Rules((references.targets_exist,), private_link.ZONE_GROUP_RULES),
     **dict.fromkeys(link_nouns.CONNECTIONS.values(), _Rules(rules=private_link.CONNECTION_RULES)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ringfence.model import (
     access,
     balancing,
+    containers,
     deployment,
     errors,
     group,
@@ -19,6 +20,8 @@ from ringfence.model import (
     ml,
     monitor,
     network,
+    peering,
+    private_link,
     registry,
     serving,
     storage,
@@ -62,6 +65,10 @@ _NAMES: Mapping[str, _Naming] = {
     network.SECURITY_GROUP: _NETWORK,
     network.SECURITY_RULE: _NETWORK,
     network.INTERFACE: _NETWORK,
+    peering.PEERING: _NETWORK,
+    private_link.PRIVATE_ENDPOINT: _NETWORK,
+    private_link.ZONE_GROUP: _NETWORK,
+    containers.NETWORK_PROFILE: _NETWORK,
     balancing.PUBLIC_ADDRESS: _NETWORK,
     balancing.BALANCER: _NETWORK,
     storage.STORAGE_ACCOUNT: _naming(
@@ -132,7 +139,7 @@ def name_is_allowed(case: Case) -> Iterator[Finding]:
     naming = _NAMES.get(case.new.type)
     if naming is not None and case.old is None and not naming.pattern.fullmatch(case.new.id.name):
         shown = case.new.id.name[:100]
-        yield errors.Invalid(naming.code, f"The name '{shown}' is invalid. {naming.rule}", target="name")
+        yield errors.Invalid(naming.code, f"Resource name {shown} is invalid. {naming.rule}", target="name")
 
 
 def names_above_are_allowed(case: Case) -> Iterator[Finding]:

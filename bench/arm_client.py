@@ -131,8 +131,6 @@ def cluster() -> dict[str, Any]:
     properties = {
         "agentCount": 3,
         "aksNetworkingConfiguration": networking,
-        "loadBalancerType": "InternalLoadBalancer",
-        "loadBalancerSubnet": "cluster",
     }
     body = {"location": LOCATION, "properties": {"computeType": "AKS", "properties": properties}}
     begun = time.perf_counter()

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ringfence.desired import alloc
-from ringfence.model import catalog
+from ringfence.model import authorization, catalog, compute
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import admission
+from ringfence.policy import admission, principals
 from ringfence.policy.companions import companions
 from ringfence.policy.private_companions import accompanied
 
@@ -53,6 +53,9 @@ def resource(path: str, properties: Body, location: str | None = "eastus2", at: 
 class Cloud:
     """A snapshot that requests change."""
 
+    #: Whether the identity of each cluster has its role in the networks at once, as after the document's four steps.
+    trusting = True
+
     def __init__(self) -> None:
         self.snapshot = Snapshot()
 
@@ -65,7 +68,8 @@ class Cloud:
         stored = [self._merged(draft) for draft in drafts]
         after = self.snapshot.changed(stored)
         made = [companion for one in stored for companion in (*companions(after, one), *accompanied(after, one))]
-        after = after.changed(made)
+        grants = [contributor(one) for one in (*made, *stored) if self.trusting and one.type == compute.MANAGED_CLUSTER]
+        after = after.changed([*made, *grants])
         warnings: list[str] = []
         for one in stored:
             problems, advice = admission.check(after, one, self.snapshot.get(one.id))
@@ -100,6 +104,16 @@ class Cloud:
         if old is None:
             return draft
         return dataclasses.replace(draft, properties=draft.properties.merged(old.properties), created_at=old.created_at)
+
+
+def contributor(cluster: Resource, scope: str = SUBSCRIPTION) -> Resource:
+    """A role assignment: the identity of a cluster is Network Contributor."""
+    known = principals.of(cluster)
+    assigned = authorization.RoleAssignment(
+        scope=scope, role="4d97b98b-1d4f-4787-a291-c67834d212e7", principal_id=known.object_id if known is not None else ""
+    )
+    id = authorization.assignment_id(SUBSCRIPTION.rpartition("/")[2], cluster.guid(f"contributor {scope}"))
+    return Resource(id=id, properties=assigned, created_at=NOW, changed_at=NOW)
 
 
 def subnet(prefix: str, nsg: str | None = None, **more: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import re
 import sys
 import time
 import traceback
+import uuid
 
 import requests
 from azureml.core import Environment, Model, Workspace
@@ -32,7 +33,14 @@ SUBSCRIPTION = os.environ["RINGFENCE_SUBSCRIPTION_ID"]
 GROUPS = ("myresourcegroup", "mygroup", "myvnetresourcegroup")
 SERVICE = "diabetes"
 NSG = "mynetwork-nsg"
-API = {"Microsoft.Network": "2024-01-01", "Microsoft.MachineLearningServices": "2022-05-01", "group": "2024-03-01"}
+NETWORK_CONTRIBUTOR = "4d97b98b-1d4f-4787-a291-c67834d212e7"
+API = {
+    "Microsoft.Network": "2024-01-01",
+    "Microsoft.MachineLearningServices": "2022-05-01",
+    "Microsoft.ContainerService": "2024-02-01",
+    "Microsoft.Authorization": "2022-04-01",
+    "group": "2024-03-01",
+}
 
 auth = ServicePrincipalAuthentication(
     tenant_id=os.environ["AZUREML_SERVICE_PRINCIPAL_TENANT_ID"],
@@ -165,6 +173,37 @@ def snippet1():
     return cluster_of("myworkspace")
 
 
+def refusal():
+    """Snippet 2 before the cluster's identity has a role in the network: the cluster stands, its endpoint does not."""
+    other = workspace("myotherworkspace")
+    try:
+        seed(2, ws=other, aks_cluster_name="nosuchcluster")
+    except Exception as failure:
+        print("the SDK says:", str(failure).strip().splitlines()[0])
+    cluster = AksCompute(other, "myaks")
+    said = json.dumps(cluster.provisioning_errors)
+    assert cluster.provisioning_state == "Failed" and "LinkedAuthorizationFailed" in said, cluster.serialize()
+    assert not [s.public_ip_address for s in cluster.system_services if s.public_ip_address], "an address was made"
+    print("refused, as Azure does:", said)
+    return {"refusal": said}
+
+
+def grant():
+    """The document's four steps, for the clusters of both workspaces: Network Contributor on the groups of the networks."""
+    for name, network_group in (("myworkspace", "mygroup"), ("myotherworkspace", "myvnetresourcegroup")):
+        cluster = arm("GET", AksCompute(workspace(name), "myaks").cluster_resource_id.partition(f"{SUBSCRIPTION}/")[2]).json()
+        principal = cluster["properties"]["servicePrincipalProfile"]["clientId"]
+        if principal == "msi":
+            principal = cluster["identity"]["principalId"]
+        scope = arm("GET", f"resourceGroups/{network_group}").json()["id"]
+        role = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{NETWORK_CONTRIBUTOR}"
+        body = {"properties": {"roleDefinitionId": role, "principalId": principal, "principalType": "ServicePrincipal"}}
+        assignment = uuid.uuid5(uuid.NAMESPACE_URL, scope + principal)
+        path = f"resourceGroups/{network_group}/providers/Microsoft.Authorization/roleAssignments/{assignment}"
+        arm("PUT", path, body)
+        print("Network Contributor on", scope, "for", principal)
+
+
 def snippet2():
     """On a fresh name it creates; on an existing one it finds."""
     other = workspace("myotherworkspace")
@@ -248,7 +287,7 @@ def delete():
     print("deleted the service")
 
 
-STEPS = [clear, networks, workspaces, clash, snippet1, snippet2, register, deploy, where]
+STEPS = [clear, networks, workspaces, clash, snippet1, refusal, grant, snippet2, register, deploy, where]
 STEPS += [open_rule, close_rule, snippet3, update, delete]
 
 

@@ -34,7 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 import ringfence
-from ringfence.api import doors, hosts, proxy, tls
+from ringfence.api import doors, guards, hosts, proxy, tls
 from ringfence.api.arm import app as arm
 from ringfence.api.arm.credentials import Credentials
 from ringfence.api.arm.directory import Subscription
@@ -57,7 +57,8 @@ from ringfence.api.registry import callers as registry_callers
 from ringfence.api.registry.sign_in import Desk
 from ringfence.api.registry.tokens import Tokens
 from ringfence.api.terminals import Terminals
-from ringfence.control import blobs, first_owner
+from ringfence.api.vault import app as vault
+from ringfence.control import blobs, first_owner, vault_secrets
 from ringfence.control.content import Contents
 from ringfence.control.engine import Engine
 from ringfence.control.identities import Identities, Principal, administrator
@@ -67,8 +68,7 @@ from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.control.store import Store
 from ringfence.desired.state import INTERNET
 from ringfence.drivers.base import Driver, Registries
-from ringfence.model import errors, storage
-from ringfence.model.resource import Resource
+from ringfence.model import errors
 from ringfence.policy import principals, registries
 from ringfence.sandbox import record, trust
 from ringfence.sandbox.layout import Admin, Layout, ensure_admin
@@ -115,6 +115,7 @@ class _Kept:
     blobs: blobs.Blobs
     images: Images
     passwords: RegistryPasswords
+    secrets: vault_secrets.Secrets
     keys: Keys
 
 
@@ -206,9 +207,11 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     ground.serve(publisher)
     locations = Locations(engine, ground.driver)
     status = Status(engine, locations, version=ringfence.__version__, started=started, enforced=ground.enforced)
+    held = vault_secrets.Secrets(store, vault_secrets.load_key(layout.folder / "pki" / "vault.key"), _now, _new_id)
+    held.sweep(engine.snapshot())
     keys = Keys.load(layout.folder / "pki" / "clusters.key")
     names = hosts.Names(engine.snapshot, lambda snapshot: plates.plates(snapshot, keys))
-    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords, keys)))
+    azure = hosts.build(names, _apps(layout, admin, engine, signer, _Kept(contents, images, passwords, held, keys)))
     return _Plane(engine, store, azure, local.build(engine, locations, status), names, locations)
 
 
@@ -232,19 +235,21 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
         hosts.ML: ml.build(engine, kept.blobs, verifier, tenant),
         hosts.BLOB: blob.build(
             kept.blobs,
-            functools.partial(_account, engine),
+            functools.partial(guards.account, engine),
             _now,
             _new_id,
             bearers=bearer.Bearers(engine.snapshot, verifier.accepting(bearer.AUDIENCES)),
         ),
         hosts.KUBERNETES: kubernetes.build(engine, callers, ca.decode(), _now),
         hosts.TERMINALS: terminals,
-        hosts.REGISTRY: registry.build(kept.images, desk, lambda host: registries.find(engine.snapshot(), host), _let_in),
+        hosts.VAULT: vault.build(engine, kept.secrets, verifier, tenant),
+        hosts.REGISTRY: registry.build(
+            kept.images,
+            desk,
+            lambda host: registries.find(engine.snapshot(), host),
+            functools.partial(guards.let_in, engine),
+        ),
     }
-
-
-def _let_in(_registry: Resource, _source: str) -> None:
-    """Registries that admission lets exist are open to every network."""
 
 
 def _know(identities: Identities, admin: Admin) -> None:
@@ -262,12 +267,6 @@ def _standing(engine: Engine, object_id: str, issued_at: dt.datetime) -> frozens
     if found is None and any(p.object_id == object_id for p in principals.managed(engine.snapshot())):
         return engine.identities.groups_of(object_id)
     return found
-
-
-def _account(engine: Engine, name: str) -> str | None:
-    """The storage account of a name, as the blob service knows it."""
-    found = (r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name.lower())
-    return next(map(blobs.account_of, found), None)
 
 
 def _own(engine: Engine, admin: Admin) -> None:

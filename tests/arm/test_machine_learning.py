@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests import clouds
 from tests.arm.arm_world import COMPUTE, GROUP, SUBSCRIPTION, TENANT, VNET, WORKSPACE, Arm, cluster, error
+
+from ringfence.model.ids import ResourceId
 
 MUST = {"computeType", "provisioningState", "provisioningErrors", "description", "isAttachedCompute", "resourceId", "properties"}
 INNER = {
@@ -65,6 +68,8 @@ def test_the_first_snippet(arm: Arm) -> None:
 def test_the_third_snippet_puts_the_document_back(arm: Arm) -> None:
     arm.workspace()
     document = arm.made(COMPUTE, cluster())
+    behind = arm.engine.get(ResourceId.parse(document["properties"]["resourceId"]))
+    arm.engine.put(clouds.contributor(behind, VNET))
     inner: dict[str, Any] = document["properties"]["properties"]
     public = inner["systemServices"][0]["publicIpAddress"]
     del inner["sslConfiguration"]
@@ -112,7 +117,6 @@ def test_deletion(arm: Arm) -> None:
     arm.made(COMPUTE, cluster())
     behind = arm.get(COMPUTE).json()["properties"]["resourceId"]
     error(arm.send("DELETE", f"{VNET}/subnets/default"), 400, "InUseSubnetCannotBeDeleted")
-    error(arm.send("DELETE", COMPUTE, query="underlyingResourceAction=detach"), 400, "NotSupported")
     error(arm.send("DELETE", COMPUTE, query="underlyingResourceAction=explode"), 400, "InvalidParameter")
     answer = arm.send("DELETE", COMPUTE, query="underlyingResourceAction=delete")
     assert answer.status_code == 202 and arm.follow(answer)["status"] == "Succeeded"

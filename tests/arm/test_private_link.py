@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.arm.arm_world import GROUP, VNET, Arm, error, network
+from tests.arm.arm_world import GROUP, SUBSCRIPTION, VNET, Arm, error, network
 
 NETWORK = f"{GROUP}/providers/Microsoft.Network"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/mydata"
@@ -58,7 +58,11 @@ def test_an_endpoint_has_an_interface_and_an_approved_connection(arm: Arm) -> No
     assert subnet["privateEndpoints"] == [{"id": ENDPOINT}]
     (row,) = arm.get(ACCOUNT).json()["properties"]["privateEndpointConnections"]
     assert row["properties"]["privateEndpoint"] == {"id": ENDPOINT}
-    error(arm.send("DELETE", shown["networkInterfaces"][0]["id"]), 400, "NicInUseWithPrivateEndpoint")
+    interface = shown["networkInterfaces"][0]["id"]
+    error(arm.send("DELETE", interface), 400, "NicInUseWithPrivateEndpoint")
+    static = {"subnet": {"id": f"{VNET}/subnets/default"}, "privateIPAddress": "10.1.0.9", "privateIPAllocationMethod": "Static"}
+    changed = {"ipConfigurations": [{"name": "x", "properties": static}]}
+    error(arm.put(interface, {"location": "eastus2", "properties": changed}), 400, "NicInUseWithPrivateEndpoint")
     error(arm.send("DELETE", f"{VNET}/subnets/default"), 400, "InUseSubnetCannotBeDeleted")
     arm.follow(arm.send("DELETE", ENDPOINT))
     assert arm.get(f"{ACCOUNT}/privateEndpointConnections").json()["value"] == []
@@ -274,3 +278,11 @@ def test_a_firewall_names_public_addresses_and_subnets_with_service_endpoints(ar
         arm.put(images, {"location": "eastus2", "sku": {"name": "Basic"}, "properties": {"publicNetworkAccess": "Disabled"}}),
         400, "DisablingPublicNetworkAccessNotSupported",
     )  # fmt: skip
+
+
+def test_names_that_are_host_names_are_asked_for_first(arm: Arm) -> None:
+    account(arm)
+    path = f"{SUBSCRIPTION}/providers/Microsoft.Storage/checkNameAvailability"
+    found = [arm.send("POST", path, {"name": name, "type": "x"}).json() for name in ("fresh", "mydata", "No_Name")]
+    assert [one["nameAvailable"] for one in found] == [True, False, False]
+    assert [one.get("reason") for one in found] == [None, "AlreadyExists", "AccountNameInvalid"]

@@ -157,7 +157,11 @@ def test_paths(arm: Arm) -> None:
 
 
 def test_methods(arm: Arm) -> None:
-    error(arm.put(f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/c", {}), 405, "MethodNotAllowed")
+    error(
+        arm.put(f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/c/privateEndpointConnections", {}),
+        405,
+        "MethodNotAllowed",
+    )
     error(arm.send("PATCH", f"{VNET}/subnets/default", {"tags": {}}), 405, "MethodNotAllowed")
     error(arm.send("POST", VNET, {}), 405, "MethodNotAllowed")
     error(arm.send("DELETE", f"{GROUP}/providers/Microsoft.Network/virtualNetworks"), 405, "MethodNotAllowed")

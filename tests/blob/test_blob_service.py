@@ -69,7 +69,7 @@ def world(tmp_path: Path, asking: Callable[[ASGIApp, str], httpx.Client]) -> Ite
     blobs.ensure_container(ACCOUNT, "azureml")
     accounts = {"acct": ACCOUNT}
     limits = app.Limits(blob=1000, block=1000, block_list=10_000, committed=5000)
-    service = app.build(blobs, accounts.get, lambda: NOW, lambda: "request", limits)
+    service = app.build(blobs, lambda name, _: accounts.get(name), lambda: NOW, lambda: "request", limits)
     yield World(asking(service, "https://acct.blob.core.windows.net"), service, blobs, tmp_path / "blobs")
     store.close()
 

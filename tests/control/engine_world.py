@@ -18,6 +18,7 @@ from ringfence.control.operations import Operation, Status
 from ringfence.control.store import Store
 from ringfence.drivers.memory import MemoryDriver
 from ringfence.model.ids import ResourceId
+from ringfence.policy import clusters
 
 VNET, OTHER = clouds.vnet_path("mynetwork"), clouds.vnet_path("other")
 NSG = clouds.nsg_path("guard")
@@ -89,7 +90,15 @@ class World:
         """A network, a workspace, and a cluster in them."""
         self.network()
         self.workspace()
-        return self.put(COMPUTE, clouds.aks(VNET))
+        done = self.put(COMPUTE, clouds.aks(VNET))
+        self.let_in(scope=str(self.id(VNET)))
+        return done
+
+    def let_in(self, path: str = COMPUTE, scope: str = clouds.SUBSCRIPTION) -> None:
+        """The document's four steps: the identity of a compute's cluster becomes Network Contributor."""
+        cluster = clusters.cluster_of(self.engine.snapshot(), self.engine.get(self.id(path)))
+        assert cluster is not None
+        self.ended(self.engine.put(clouds.contributor(cluster, scope)).operation)
 
     def id(self, path: str) -> ResourceId:
         return clouds.rid(path)

@@ -36,6 +36,7 @@ def _requests(world: World, tell: Callable[[str], None]) -> None:
     world.put(NSG, {}, also={f"securityRules/r{n}": clouds.rule(100 + n) for n in range(3)})
     tell("rules")
     world.put(COMPUTE, clouds.aks(VNET))
+    world.let_in(scope=str(world.id(VNET)))
     tell("cluster")
     world.put(COMPUTE, clouds.aks(VNET, loadBalancerType="InternalLoadBalancer", loadBalancerSubnet="default"))
     tell("internal")

@@ -46,6 +46,7 @@ def test_they_grow_change_and_go_as_new_ones_do(tmp_path: Path) -> None:
     previous(tmp_path)
     world = World(tmp_path)
     world.engine.start()
+    world.let_in()
     assert world.put(COMPUTE, clouds.aks(VNET, agentCount=2, **SMALL)).status is Status.SUCCEEDED
     own = f"{WORKSPACE}/computes/own"
     assert world.put(own, clouds.aks(agentCount=2, loadBalancerType="PublicIp", **SMALL)).status is Status.SUCCEEDED

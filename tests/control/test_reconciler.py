@@ -53,7 +53,7 @@ def test_verdicts(
         touches=frozenset({"nic/a"}),
         created_at=clouds.NOW,
     )
-    outcomes, progress = judgement.judge(State.of(wanted), observed, failures, [operation])
+    outcomes, progress = judgement.judge(State.of(wanted), observed, failures, [operation], operation.created_at)
     assert [(o.status, o.code) for o in outcomes] == ([] if status is None else [(status, code)])
     assert (operation.id in progress) == (status is None)
 

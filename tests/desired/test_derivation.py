@@ -141,7 +141,7 @@ def test_a_service_is_an_environment_a_bundle_and_a_process_for_each_replica() -
     assert made.environment == env.key and made.repository == f"azureml/azureml_{env.key.removeprefix('env/')}"
     assert [image.key for image in pulled] == [pod.image for pod in pods]
     for image in pulled:
-        assert (image.registry, image.repository, image.secret) == (made.registry, made.repository, "admin")
+        assert (image.registry, image.repository) == (made.registry, made.repository)
         assert made.key in image.needs and image.endpoint.partition("-")[2] in ("node0", "node1"), "each pulled by its node"
     for pod in pods:
         assert pod.needs == (pod.image, pod.bundle) and pod.bundle == bundle.key

@@ -6,10 +6,13 @@ import ipaddress
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ringfence.cli.demo import session
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Job
@@ -27,6 +30,11 @@ def test_every_row_of_the_evidence_is_as_expected(job: Job) -> None:
 def test_the_clash_is_refused_with_azures_code(job: Job) -> None:
     refusal = job.evidence["facts"]["clash"]["refusal"]
     assert refusal.startswith("ServiceCidrOverlapExistingSubnetsCidr: ") and "10.0.8.0/24" in refusal
+
+
+def test_an_identity_without_a_role_is_refused_with_azures_code(job: Job) -> None:
+    refusal = job.evidence["facts"]["refusal"]["refusal"]
+    assert "LinkedAuthorizationFailed" in refusal and "subnets/join/action" in refusal and "Network Contributor" in refusal
 
 
 def test_snippets_one_and_three_move_one_cluster(job: Job) -> None:
@@ -66,6 +74,28 @@ def _service(job: Job) -> tuple[str, str]:
     done = job.ringfence("exec", "--at", "internet", "--", job.client, "-W", "ignore", script, str(job.state / "admin.json"))
     assert done.returncode == 0, done.stderr
     return job.evidence["facts"]["where"]["uri"], done.stdout.strip().splitlines()[-1]
+
+
+def _move(job: Job, *to: str) -> list[str]:
+    """Change the load balancer; the addresses of the answer to the PUT, and of the document at its end."""
+    script = str(Path(__file__).with_name("balancer_switch.py"))
+    command = session.at(job.state, "internet", job.client, "-W", "ignore", script, *to)
+    environment = os.environ | session.sign_in(job.state)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.strip().splitlines()[-1].split()
+
+
+def test_the_load_balancer_moves_with_its_address_and_health_and_comes_back(job: Job) -> None:
+    """azure-docs#64948 and azure-cli-extensions#2988: the new address stands in the first answer, and it serves."""
+    uri, key = _service(job)
+    inside = uri.split("/")[2]
+    public, same = _move(job, "PublicIp")
+    assert public == same and ipaddress.ip_address(public) in ipaddress.ip_network("198.19.0.0/16")
+    assert job.ask(JUMP, uri, key)["outcome"] == "blocked", "the former address is gone"
+    assert _move(job, "InternalLoadBalancer", "default") == [inside, inside]
+    assert job.ask(JUMP, uri, key)["status"] == 200
+    assert job.ask("internet", uri.replace(inside, public), key)["outcome"] == "blocked"
 
 
 def test_kubernetes_own_client_reads_the_cluster(job: Job) -> None:

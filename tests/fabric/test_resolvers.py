@@ -129,8 +129,22 @@ def test_no_bytes_break_a_zone(data: bytes) -> None:
 
 
 def test_a_record_of_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="'TXT'"):
-        Zone([Record(name="a", kind="TXT", values=("x",))])
+    with pytest.raises(ValueError, match="'NAPTR'"):
+        Zone([Record(name="a", kind="NAPTR", values=("x",))])
+
+
+def test_a_name_has_records_of_several_types() -> None:
+    zone = Zone(
+        (
+            Record(name="www.corp.example", kind="A", values=("10.1.0.9",)),
+            Record(name="www.corp.example", kind="TXT", values=('"hello" "world"',)),
+            Record(name="www.corp.example", kind="MX", values=("10 mail.corp.example.",)),
+        )
+    )
+    for kind, text in (("A", "10.1.0.9"), ("TXT", '"hello" "world"'), ("MX", "10 mail.corp.example.")):
+        answer = ask(zone, "www.corp.example", kind)
+        assert [data.to_text() for rrset in answer.answer for data in rrset] == [text]
+    assert ask(zone, "www.corp.example", "AAAA").answer == []
 
 
 def test_every_network_has_its_own_view(world: World) -> None:

@@ -13,7 +13,6 @@ from kubernetes import client, config, watch
 
 SUBSCRIPTION = f"/subscriptions/{os.environ['RINGFENCE_SUBSCRIPTION_ID']}"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/mygroup"
-VNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/mynetwork"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/ws"
 COMPUTE = f"{WORKSPACE}/computes/myaks"
 
@@ -39,17 +38,8 @@ def arm(session: requests.Session, method: str, path: str, body: object = None) 
 def cluster(session: requests.Session) -> str:
     """The id of the managed cluster of a compute with an internal load balancer."""
     arm(session, "PUT", GROUP, {"location": "eastus2"})
-    subnet = {"name": "default", "properties": {"addressPrefix": "10.1.0.0/22"}}
-    space = {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": [subnet]}
-    arm(session, "PUT", VNET, {"location": "eastus2", "properties": space})
     arm(session, "PUT", WORKSPACE, {"location": "eastus2", "identity": {"type": "SystemAssigned"}, "properties": {}})
-    networking = {
-        "subnetId": f"{VNET}/subnets/default",
-        "serviceCidr": "10.0.0.0/16",
-        "dnsServiceIP": "10.0.0.10",
-        "dockerBridgeCidr": "172.17.0.1/16",
-    }
-    inner = {"loadBalancerType": "InternalLoadBalancer", "aksNetworkingConfiguration": networking}
+    inner = {"loadBalancerType": "InternalLoadBalancer"}
     arm(session, "PUT", COMPUTE, {"location": "eastus2", "properties": {"computeType": "AKS", "properties": inner}})
     deadline = time.monotonic() + 20
     while True:
@@ -72,13 +62,13 @@ def as_administrator() -> None:
     core, apps, reviews = client.CoreV1Api(), client.AppsV1Api(), client.AuthorizationV1Api()
     assert client.VersionApi().get_code().git_version.startswith("v1.")
     nodes = core.list_node().items
-    assert len(nodes) == 3 and all(n.status.addresses[0].address.startswith("10.1.") for n in nodes)
+    assert len(nodes) == 3 and all(n.status.addresses[0].address.startswith("10.224.") for n in nodes)
     pods = core.list_pod_for_all_namespaces().items
     assert {p.metadata.name.split("-")[0] for p in pods} == {"azureml", "coredns"}
     assert {p.spec.node_name for p in pods} <= {n.metadata.name for n in nodes}
     balancer = core.read_namespaced_service("azureml-fe", "default")
     assert balancer.metadata.annotations == {"service.beta.kubernetes.io/azure-load-balancer-internal": "true"}
-    assert balancer.status.load_balancer.ingress[0].ip.startswith("10.1.")
+    assert balancer.status.load_balancer.ingress[0].ip.startswith("10.224.")
     router = core.list_namespaced_pod("default", label_selector="azuremlappname=azureml-fe").items[0]
     assert core.read_namespaced_pod_log(router.metadata.name, "default", tail_lines=1)
     assert apps.read_namespaced_deployment("azureml-fe", "default").status.ready_replicas == 1

@@ -43,7 +43,7 @@ def plane(tmp_path: Path, key: rsa.RSAPrivateKey, asking: Callable[[ASGIApp, str
     signer = tokens.Signer(key, TENANT, clock, new_id)
     application = app.build(engine, blobs, Verifier(key.public_key(), TENANT, clock), TENANT)
 
-    def account(name: str) -> str | None:
+    def account(name: str, _: str) -> str | None:
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]
         return account_of(found[0]) if found else None
 

@@ -17,6 +17,7 @@ import os
 import pathlib
 import sys
 import time
+import uuid
 from typing import Any
 
 import requests
@@ -25,7 +26,7 @@ from azureml.core.authentication import ServicePrincipalAuthentication
 from azureml.core.compute import AksCompute
 from azureml.core.model import InferenceConfig
 from azureml.core.webservice import AksWebservice, Webservice
-from azureml.exceptions import WebserviceException
+from azureml.exceptions import ComputeTargetException, WebserviceException
 
 SEED, SOURCE = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
 SUBSCRIPTION = os.environ["RINGFENCE_SUBSCRIPTION_ID"]
@@ -67,11 +68,28 @@ def seed(number: int, **given: Any) -> dict[str, Any]:
     return names
 
 
+def grant(ws: Workspace, group: str) -> None:
+    """Network Contributor on the group of a network for the identity of the cluster behind `myaks`."""
+    behind = AksCompute(ws, "myaks").cluster_resource_id
+    at = f"https://management.azure.com{behind}?api-version=2024-02-01"
+    cluster = requests.get(at, headers=AUTH.get_authentication_header(), timeout=30).json()
+    role = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/4d97b98b-1d4f-4787-a291-c67834d212e7"
+    body = {"properties": {"roleDefinitionId": role, "principalId": cluster["identity"]["principalId"]}}
+    name = uuid.uuid5(uuid.NAMESPACE_URL, behind)
+    put(f"resourceGroups/{group}/providers/Microsoft.Authorization/roleAssignments/{name}", "2022-04-01", body)
+
+
 def clusters(ws: Workspace, other: Workspace) -> None:
     seed(1, ws=ws)["aks_target"].wait_for_completion(show_output=True)
     cluster = AksCompute(ws, "myaks")
     assert cluster.provisioning_state == "Succeeded" and cluster.agent_count == 3
     public = [s.public_ip_address for s in cluster.system_services if s.public_ip_address]
+    with contextlib.suppress(ComputeTargetException):
+        seed(2, ws=other, aks_cluster_name="nosuchcluster")
+    refused = AksCompute(other, "myaks")
+    assert refused.provisioning_state == "Failed" and "LinkedAuthorizationFailed" in str(refused.provisioning_errors)
+    grant(ws, "mygroup")
+    grant(other, "myvnetresourcegroup")
     seed(2, ws=other, aks_cluster_name="nosuchcluster")
     assert AksCompute(other, "myaks").load_balancer_type == "InternalLoadBalancer"
     seed(2, ws=other, aks_cluster_name="myaks")

@@ -116,7 +116,7 @@ def serve(folder: Path, secret: str) -> None:
     verifier = Verifier(signer.public_key, SUBSCRIPTION.tenant, clock)
     first_owner.ensure_owner(engine, SUBSCRIPTION.id, "object")
 
-    def account(name: str) -> str | None:
+    def account(name: str, _: str) -> str | None:
         found = [r for r in engine.snapshot().of_type(storage.STORAGE_ACCOUNT) if r.id.name.lower() == name]
         return account_of(found[0]) if found else None
 

@@ -165,7 +165,6 @@ def test_a_cluster_for_tests_may_be_small() -> None:
     "body",
     [
         {"computeType": "AmlCompute"},
-        {"computeType": "AKS", "resourceId": str(rid("g/Microsoft.ContainerService/managedClusters/c"))},
     ],
 )
 def test_what_a_cluster_cannot_be_promised(body: dict[str, Any]) -> None:

@@ -15,12 +15,14 @@ import tarfile
 import time
 import urllib.parse
 import urllib.request
+import uuid
 from typing import Any
 
 SUBSCRIPTION = os.environ["SUBSCRIPTION"]
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/limits"
 NETWORK = f"{GROUP}/providers/Microsoft.Network"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/limits"
+ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 SCORING = {
     "name": "AllowScoring",
     "properties": {
@@ -41,7 +43,7 @@ def init(): pass
 
 def run(data):
     try:
-        socket.create_connection((json.loads(data), 443), 2.5).close()
+        socket.create_connection((json.loads(data), 443), 1.5).close()
     except OSError as error:
         return f"{type(error).__name__}: {error}"
     return "connected"
@@ -177,6 +179,25 @@ def recovered(name: str) -> Any:
     return found
 
 
+def admin(registry: str) -> Any:
+    """The admin user of a registry."""
+    return Cloud().arm("POST", f"{registry}/listCredentials", {})
+
+
+def close_admin(registry: str) -> Any:
+    return Cloud().arm("PATCH", registry, {"properties": {"adminUserEnabled": False}})
+
+
+def let_pull(registry: str) -> Any:
+    """AcrPull on the registry for the identity of the one cluster."""
+    cloud = Cloud()
+    (cluster,) = cloud.arm("GET", f"{GROUP}/providers/Microsoft.ContainerService/managedClusters")["value"]
+    role = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{ACR_PULL}"
+    asked = {"roleDefinitionId": role, "principalId": cluster["identity"]["principalId"], "principalType": "ServicePrincipal"}
+    id = f"{registry}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid5(uuid.NAMESPACE_OID, registry)}"
+    return cloud.arm("PUT", id, {"properties": asked}, "2022-04-01")
+
+
 def score(uri: str, host: str) -> Any:
     """What the service's own code can reach."""
     request = urllib.request.Request(uri, json.dumps(host).encode(), {"Content-Type": "application/json"})
@@ -184,7 +205,7 @@ def score(uri: str, host: str) -> Any:
         return json.load(answer)
 
 
-TASKS = {task.__name__: task for task in (setup, rule, deploy, service, recovered, score)}
+TASKS = {task.__name__: task for task in (setup, rule, deploy, service, recovered, score, admin, close_admin, let_pull)}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*sys.argv[2:])))

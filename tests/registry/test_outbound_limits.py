@@ -1,4 +1,4 @@
-"""Images are pulled by the nodes, through their network's rules: with real packets, from a closed subnet to an open tag."""
+"""Images are pulled by the nodes, through their network's rules and with their rights; real clients push and pull beside."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ class Box:
 
     def ask(self, *task: str) -> Any:
         return json.loads(self.ringfence("exec", "--at", "internet", "--", sys.executable, str(_CLIENT), *task))
+
+    def skopeo(self, *arguments: str) -> str:
+        return self.ringfence("exec", "--at", "internet", "--", "skopeo", *arguments)
 
     def _who(self) -> dict[str, str]:
         file = self.state / "admin.json"
@@ -82,3 +85,33 @@ def test_a_closed_subnet_keeps_images_out_until_the_registrys_tag_is_allowed(box
     assert again["service"]["state"] == "Healthy" and again["service"]["error"] is None, "by itself, as the node tries again"
     assert "timed out" in box.ask("score", again["service"]["scoringUri"], OUTSIDE)
     assert "ImagePullBackOff" not in again["log"]
+
+
+def test_a_clusters_identity_pulls_once_it_may(box: Box) -> None:
+    registry = box.ask("service", "second")["registry"]
+    box.ask("close_admin", registry)
+    refused = box.ask("deploy", "third")
+    assert refused["service"]["error"]["code"] == "ImagePullBackOff"
+    assert "answered 401" in refused["service"]["error"]["message"] and "authentication required" in refused["log"]
+    box.ask("let_pull", registry)
+    assert box.ask("recovered", "third")["service"]["state"] == "Healthy", "the role is asked for at each try"
+
+
+def test_skopeo_finds_the_environments_image_and_pushes_its_own(box: Box) -> None:
+    registry = box.ask("service", "second")["registry"]
+    host = f"{registry.rpartition('/')[2]}.azurecr.io"
+    image = box.ask("service", "second")["service"]["imageId"]
+    admin = json.loads((box.state / "admin.json").read_text())
+    creds = f"{admin['clientId']}:{admin['clientSecret']}"
+    found = json.loads(box.skopeo("inspect", "--creds", creds, f"docker://{image}"))
+    assert found["Name"] == f"{host}/{image.partition('/')[2].partition(':')[0]}" and len(found["Layers"]) >= 1
+    with tempfile.TemporaryDirectory(prefix="ringfence-image-") as folder:
+        policy = ("--insecure-policy", "copy")
+        box.skopeo(*policy, "--src-creds", creds, f"docker://{image}", f"oci:{folder}/image:latest")
+        box.skopeo(*policy, "--dest-creds", creds, f"oci:{folder}/image:latest", f"docker://{host}/team/copy:v1")
+    tags = json.loads(box.skopeo("list-tags", "--creds", creds, f"docker://{host}/team/copy"))
+    assert tags["Tags"] == ["v1"]
+    copied = json.loads(box.skopeo("inspect", "--creds", creds, f"docker://{host}/team/copy:v1"))
+    assert copied["Env"] == found["Env"], "the same image, with its layers compressed on the way"
+    with pytest.raises(AssertionError, match="unauthorized"):
+        box.skopeo("inspect", "--creds", f"{admin['clientId']}:wrong", f"docker://{host}/team/copy:v1")

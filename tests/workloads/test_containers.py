@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests import shells
 
 from ringfence.desired.state import Container, Readiness, Volume
 from ringfence.drivers.linux import instances, processes
@@ -23,12 +23,11 @@ else:
 
 #: Until it is told to stop; the first process of a PID namespace heeds only what it asked for.
 _STAY = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
-_PROGRAMS = ("sh", "cat", "ls", "sleep", "id", "mkdir", "stty")
 
 
 @dataclass(frozen=True)
 class Image:
-    """A root with a shell and a few programs of this machine."""
+    """What the tests' root says of itself."""
 
     root: Path
     user: str = ""
@@ -38,29 +37,12 @@ class Image:
     variables: dict[str, str] = field(default_factory=lambda: {"NAME": "image", "PATH": "/bin"})
 
 
-def shell_root(root: Path) -> Path:
-    """The programs and the libraries they need, as a folder."""
-    (root / "bin").mkdir(parents=True)
-    (root / "etc").mkdir()
-    (root / "etc" / "passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/home:/bin/sh\n")
-    for name in _PROGRAMS:
-        found = shutil.which(name)
-        assert found is not None
-        shutil.copy(os.path.realpath(found), root / "bin" / name)
-        listed = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
-        for library in {word for word in listed.split() if word.startswith("/")}:
-            place = root / library.lstrip("/")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(os.path.realpath(library), place)
-    return root
-
-
 class Host:
     """Containers of one world."""
 
     def __init__(self, world: World, image: Callable[[Path], Image] = Image) -> None:
         self.world = world
-        self.image = image(shell_root(world.folders.state / "images" / "one" / "rootfs"))
+        self.image = image(shells.root(world.folders.state / "images" / "one" / "rootfs"))
         self.containers = Containers(world.folders, world.cgroups, world.namespace, lambda _: self.image)
 
     def start(self, *command: str, key: str = "ctr/group-app", **more: object) -> Container:

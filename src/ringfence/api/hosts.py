@@ -15,11 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ringfence.api.entra import documents
 from ringfence.api.tls import Plate
 from ringfence.model.resource import Snapshot
-from ringfence.policy import names
+from ringfence.policy import names, private_link
 
 log = logging.getLogger(__name__)
 
 ARM, ENTRA, ML, BLOB, KUBERNETES, REGISTRY = "arm", "entra", "ml", "blob", "kubernetes", "registry"
+VAULT = "vault"
 #: The page where people enter the code of a device; Microsoft Graph.
 DEVICE, GRAPH = "device", "graph"
 #: Connections into containers: the one application that is spoken to by websocket, and by nothing else.
@@ -36,6 +37,7 @@ _BY_SUFFIX: Mapping[str, str] = {
     ".api.azureml.ms": ML,
     ".blob.core.windows.net": BLOB,
     ".azmk8s.io": KUBERNETES,
+    ".vault.azure.net": VAULT,
     ".azurecr.io": REGISTRY,
     ".management.azurecontainer.io": TERMINALS,
 }
@@ -65,7 +67,8 @@ class Names:
     def _now(self) -> tuple[int, frozenset[str], Mapping[str, Plate]]:
         snapshot = self._snapshot()
         if self._known[0] != snapshot.version:
-            self._known = snapshot.version, frozenset(names.hosts(snapshot)), self._plates(snapshot)
+            known = frozenset(names.hosts(snapshot)) | private_link.hosts(snapshot)
+            self._known = snapshot.version, known, self._plates(snapshot)
         return self._known
 
     def application(self, host: str) -> str | None:

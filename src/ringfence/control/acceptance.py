@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from ringfence.control import removal, wording
 from ringfence.desired import alloc
-from ringfence.model import catalog, errors
+from ringfence.model import catalog, errors, private_link
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import Allocation, ProvisioningState, Resource, Snapshot, region_of
-from ringfence.policy import admission, authority
+from ringfence.policy import admission, authority, cluster_access
 from ringfence.policy.access import Caller
 from ringfence.policy.companions import companions
 from ringfence.policy.private_companions import accompanied
@@ -84,7 +84,11 @@ def decide(snapshot: Snapshot, request: Request, moment: Moment) -> Decision:
     if request.caller is not None:
         authority.require_links(snapshot, after, request.caller, main, children)
     warnings = _admitted(snapshot, after, [main, *children], gone)
-    allocations = alloc.plan_all(after, [*made, main, *children])
+    allocations = alloc.plan_all(after, [*made, main, *children, *cluster_access.unblocked(after, main)])
+    # Records of new endpoints hold addresses that were only just given.
+    groups = [resource for resource in made if resource.type == private_link.ZONE_GROUP]
+    made = (*made, *_accompanied(snapshot, after.changed(allocated=allocations), groups, moment))
+    after = after.changed(made)
     parent = parent_touched(snapshot, main.id, moment)
     touched = () if parent is None else (parent,)
     return Decision(
@@ -219,11 +223,23 @@ def _companions(before: Snapshot, after: Snapshot, written: Iterable[Resource], 
             if old is None or not _same(old, draft):
                 check_idle(old)
                 made.append(_stored(old, draft, moment))
-        for draft in accompanied(after, resource):
+        made += _accompanied(before, after.changed(made), (resource, *made), moment)
+    return tuple(made)
+
+
+def _accompanied(before: Snapshot, after: Snapshot, written: Iterable[Resource], moment: Moment) -> list[Resource]:
+    """What has to stand beside private endpoints, zones and private clusters, and beside what comes with those."""
+    made: list[Resource] = []
+    todo = list(written)
+    while todo:
+        for draft in accompanied(after, todo.pop(0)):
             old = before.get(draft.id)
             if old is None or not _same(old, draft):
-                made.append(dataclasses.replace(_stored(old, draft, moment), managed_by=draft.managed_by or resource.key))
-    return tuple(made)
+                check_idle(old)
+                made.append(_stored(old, draft, moment))
+                todo.append(made[-1])
+                after = after.changed((made[-1],))
+    return made
 
 
 def _admitted(before: Snapshot, after: Snapshot, written: Iterable[Resource], gone: Iterable[Resource]) -> tuple[str, ...]:

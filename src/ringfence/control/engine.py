@@ -8,6 +8,7 @@ the store's version at each write. Usable from any thread; every call may block.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import socket
 import time
@@ -20,6 +21,7 @@ from ringfence.control.deployer import Deployer
 from ringfence.control.identities import Identities
 from ringfence.control.operations import Kind, Operation, Status
 from ringfence.control.reconciler import Reconciler
+from ringfence.control.vouching import vouched
 from ringfence.desired.state import INTERNET, Container, Environment, Key, Network, Observed, Readiness, State, Workload
 from ringfence.drivers.base import Driver, Instance, RuleCount
 from ringfence.model.ids import ResourceId
@@ -134,6 +136,7 @@ class Engine:
         )
 
     def _put(self, request: acceptance.Request) -> Accepted:
+        request = dataclasses.replace(request, draft=vouched(self.identities, request.draft))
         with self._ledger.write() as change:
             decision = acceptance.decide(change.before, request, acceptance.Moment(self.clock(), self.new_id))
             operation = self._operation(decision.resource, Kind.CREATE if decision.created else Kind.UPDATE)
@@ -145,8 +148,12 @@ class Engine:
         stored = self.snapshot().get(decision.resource.key) or decision.resource
         return Accepted(stored, operation, decision.created, decision.warnings)
 
-    def delete(self, id: ResourceId, *, if_match: str | None = None, caller: Caller | None = None) -> Operation | None:
+    def delete(
+        self, id: ResourceId, *, if_match: str | None = None, caller: Caller | None = None, spare: str | None = None
+    ) -> Operation | None:
         """Begin to delete a resource with all below it and all it manages. None: there is none.
+
+        spare: a lower-case type; what the resource manages of it stays, and is nobody's from then on.
 
         Deleting what is being deleted already answers with the operation that does it. Raises errors.Problem.
         """
@@ -159,9 +166,10 @@ class Engine:
             if root.state is ProvisioningState.DELETING:
                 return change.deleting(root)
             acceptance.check_etag(root, if_match)
-            found = removal.decide(change.before, root)
+            spared = removal.spared(change.before, root, spare)
+            found = removal.decide(change.before.changed(spared), root)
             parent = acceptance.parent_touched(change.before, root.id, acceptance.Moment(self.clock(), self.new_id))
-            touched = () if parent is None else (parent,)
+            touched = spared if parent is None else (*spared, parent)
             change.become(found.snapshot.changed(touched), found.resources + touched, ())
             operation = change.begin(self._operation(root, Kind.DELETE), frozenset(r.key for r in found.resources))
         self._reconciler.wake()

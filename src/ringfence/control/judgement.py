@@ -7,6 +7,7 @@ fails with the first of them that failed. A deletion does not fail: it ends when
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ from ringfence.desired.state import (
     Workload,
 )
 from ringfence.drivers.base import Failure
+
+#: How long an operation waits for a right that is missing: clients grant it while what they asked for is being made.
+PATIENCE = dt.timedelta(seconds=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,11 @@ class _Open:
 
 
 def judge(
-    state: State, observed: Mapping[Key, Observed], failures: Mapping[Key, Failure], pending: Iterable[Operation]
+    state: State,
+    observed: Mapping[Key, Observed],
+    failures: Mapping[Key, Failure],
+    pending: Iterable[Operation],
+    now: dt.datetime,
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Outcomes of those that ended; for the others, by operation id, what they wait for."""
     outcomes, progress = [], {}
@@ -57,7 +65,13 @@ def judge(
         found = {key: _open(state.items.get(key), observed.get(key), failures.get(key)) for key in concerned(state, operation)}
         faults = {key: f for key, f in sorted(found.items()) if f is not None and f.code}
         waits = [f.waiting for _, f in sorted(found.items()) if f is not None and f.waiting]
-        if faults and operation.kind is not Kind.DELETE:
+        refused = [state.refused[key] for key in sorted(operation.covers) if key in state.refused]
+        if refused and operation.kind is not Kind.DELETE and not (faults or waits):
+            if now - operation.created_at < PATIENCE:
+                progress[operation.id] = f"waiting for a role assignment: {refused[0].message}"
+            else:
+                outcomes.append(Outcome(operation, Status.FAILED, refused[0].code, refused[0].message))
+        elif faults and operation.kind is not Kind.DELETE:
             first = next(iter(faults.values()))
             outcomes.append(Outcome(operation, Status.FAILED, first.code, first.message, frozenset(faults)))
         elif faults or waits:

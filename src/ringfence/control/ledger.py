@@ -92,6 +92,9 @@ class Ledger:
                     break
         return found
 
+    def now(self) -> dt.datetime:
+        return self._clock()
+
     def finish(self, outcomes: Sequence[Outcome]) -> None:
         with self.write() as change:
             for outcome in outcomes:
@@ -257,4 +260,4 @@ def _interned(new: State, old: State) -> State:
     for key, item in new.items.items():
         before = old.items.get(key)
         items[key] = before if before == item else item
-    return State(items)
+    return State(items, new.refused)

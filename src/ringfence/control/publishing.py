@@ -18,12 +18,12 @@ from ringfence.control.engine import Engine
 from ringfence.control.images import Images, Manifest, Repository
 from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.desired import containers
-from ringfence.desired.images import ADMIN, IDENTITY
+from ringfence.desired.images import HOST, IDENTITY
 from ringfence.desired.state import Image, ImageBuild, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
-from ringfence.model import serving
+from ringfence.model import registry, serving
 from ringfence.model.resource import Snapshot
-from ringfence.policy import companions, places, registries
+from ringfence.policy import companions, places, principals, registries
 
 _PATIENCE_S = 0.25
 
@@ -81,14 +81,27 @@ class Publisher:
             self._orders.pop(key, None)
 
     def credential(self, item: Image) -> Credential | None:
-        named = registries.find(self._snapshot(), item.registry)
-        if item.secret == ADMIN and named is not None:
-            return Credential(username=named.id.name, password=self._passwords.get(account_of(named))[0])
+        """A workspace's cluster signs in as the registry's admin user, as Azure Machine Learning (v1) has it; where that
+        is switched off, as an identity of the cluster's, which then needs AcrPull."""
+        snapshot = self._snapshot()
         if item.secret.startswith(IDENTITY):
-            token = self._issue(item.secret.removeprefix(IDENTITY))
-            return Credential(token=token) if token is not None else None
-        login = containers.registry_login(self._snapshot(), item.secret, item.registry)
-        return Credential(username=login[0], password=login[1]) if login is not None else None
+            return self._as_identity(item.secret.removeprefix(IDENTITY))
+        login = containers.registry_login(snapshot, item.secret, item.registry)
+        if login is not None:
+            return Credential(username=login[0], password=login[1])
+        host = snapshot.get(item.secret.removeprefix(HOST)) if item.secret.startswith(HOST) else None
+        named = registries.find(snapshot, item.registry)
+        if host is None or named is None:
+            return None
+        assert isinstance(named.properties, registry.Registry)
+        if named.properties.admin_user_enabled:
+            return Credential(username=named.id.name, password=self._passwords.get(account_of(named))[0])
+        acting = principals.acting(snapshot, host)
+        return self._as_identity(acting[0].object_id) if acting else None
+
+    def _as_identity(self, object_id: str) -> Credential | None:
+        token = self._issue(object_id)
+        return None if token is None else Credential(token=token)
 
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)

@@ -8,6 +8,7 @@ more slowly; the thread lives until it is stopped.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -57,6 +58,10 @@ class Ledger(Protocol):
 
     def pending(self) -> tuple[Operation, ...]:
         """Operations in progress, oldest first."""
+        ...
+
+    def now(self) -> dt.datetime:
+        """With a zone."""
         ...
 
     def finish(self, outcomes: Sequence[Outcome]) -> None:
@@ -155,7 +160,7 @@ class Reconciler:
             del observed[key]
         self._retried = {operation.id for operation in pending}
         failures = self._apply(state, observed)
-        outcomes, progress = judge(state, self._ledger.explained(self._sight.observed), failures, pending)
+        outcomes, progress = judge(state, self._ledger.explained(self._sight.observed), failures, pending, self._ledger.now())
         if outcomes:
             self._ledger.finish(outcomes)
         self._ledger.recover(self._sight.observed, failures)

@@ -39,6 +39,12 @@ def decide(snapshot: Snapshot, root: Resource) -> Removal:
     return Removal(going, after)
 
 
+def spared(snapshot: Snapshot, root: Resource, type: str | None) -> tuple[Resource, ...]:
+    """What `root` manages of a lower-case type, as it stands without it."""
+    mine = snapshot.of_type(type) if type is not None else ()
+    return tuple(dataclasses.replace(r, managed_by=None) for r in mine if r.managed_by == root.key)
+
+
 def mark(snapshot: Snapshot, roots: Iterable[Resource]) -> tuple[Resource, ...]:
     """The roots and what goes with them, in state Deleting, in the order of their keys."""
     todo = list(roots)

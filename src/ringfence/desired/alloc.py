@@ -16,13 +16,13 @@ from ringfence.model import balancing, compute, containers, errors, ml, network,
 from ringfence.model import private_link as private_link_nouns
 from ringfence.model.resource import Allocation, Resource, Snapshot
 from ringfence.policy import balancing as spreading
-from ringfence.policy import clusters, container_groups, peerings, places, private_link, tags
+from ringfence.policy import cluster_access, clusters, container_groups, peerings, places, private_link, tags
 
 #: Nodes more than asked for that an upgrade may need for a while (RULES.md section 4.2).
 SURGE = 1
 #: Network indexes: transit addresses of the driver derive from them.
 _INDEXES = range(1, 16_000)
-_NETWORK_INDEX, _PUBLIC = "network-index", "public"
+_NETWORK_INDEX = "network-index"
 
 
 def plan(snapshot: Snapshot, resource: Resource) -> tuple[Allocation, ...]:
@@ -118,7 +118,7 @@ def _of_network(desk: _Desk, vnet: Resource) -> None:
 
 
 def _public(desk: _Desk, purpose: str) -> None:
-    if not desk.give(purpose, _PUBLIC, usable(tags.CUSTOMERS)):
+    if not desk.give(purpose, places.PUBLIC_SCOPE, usable(tags.CUSTOMERS)):
         raise errors.Conflict("PublicIPCountLimitReached", f"Every public address of {tags.CUSTOMERS} is in use.")
 
 
@@ -248,6 +248,8 @@ def _frontend(desk: _Desk, owner: Resource, cluster: Resource) -> None:
         _public(desk, places.PUBLIC_FRONTEND)
         return
     subnet = desk.snapshot.need(clusters.balancer_subnet(desk.snapshot, owner, cluster))
+    if not desk.has(places.internal_frontend(subnet.id)) and not cluster_access.may_join(desk.snapshot, cluster, subnet.id):
+        return  # the compute waits for its cluster's identity to be let in, and has no address until then
     if not desk.give(places.internal_frontend(subnet.id), places.address_scope(subnet.id.parent), usable(_prefix(subnet))):
         raise _full(subnet)
 

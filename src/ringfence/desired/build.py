@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ringfence.desired import balancing, compute, containers, dns, ml, network, service_groups
-from ringfence.desired.state import AnyItem, State
+from ringfence.desired import balancing, compute, containers, dns, ml, network, paths, service_groups
+from ringfence.desired.state import AnyItem, Refusal, State
 from ringfence.model.resource import Snapshot
-from ringfence.policy import places
+from ringfence.policy import cluster_access, places
 
 
 def build(snapshot: Snapshot) -> State:
@@ -13,6 +13,7 @@ def build(snapshot: Snapshot) -> State:
     everyone = tuple(sorted(places.places(snapshot), key=lambda place: (place.owner, place.kind.value, place.number)))
     found: list[AnyItem] = [
         *network.networks(snapshot),
+        *paths.peerings(snapshot),
         *network.endpoints(snapshot, everyone),
         *compute.service_maps(snapshot, everyone),
         *network.filters(snapshot, everyone),
@@ -23,4 +24,5 @@ def build(snapshot: Snapshot) -> State:
         *containers.items(snapshot, everyone),
         *service_groups.items(snapshot, everyone),
     ]
-    return State.of(found)
+    refused = {key: Refusal(why.code, why.message) for key, why in cluster_access.refusals(snapshot).items()}
+    return State.of(found, refused)

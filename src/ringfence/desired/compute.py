@@ -12,7 +12,7 @@ from ringfence.desired.network import owners
 from ringfence.desired.state import Balancer, ServiceAddress, ServiceMap, Target
 from ringfence.model import serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, endpoints, names, places
+from ringfence.policy import clusters, endpoints, names, places, private_link
 from ringfence.policy.places import Place
 
 
@@ -38,7 +38,7 @@ def _services(snapshot: Snapshot, cluster: Resource) -> tuple[str, tuple[Service
     """The range and its addresses. A scoring service's own address leads to the router, where keys are checked."""
     properties = clusters.of(cluster)
     found = []
-    api_server = snapshot.value(cluster.key, places.API_SERVER)
+    api_server = private_link.api_server(snapshot, cluster)
     resolver = snapshot.value(cluster.key, places.RESOLVER_POD)
     if api_server is not None:
         found.append(_service(names.kubernetes_address(cluster), "tcp", 443, api_server))

@@ -26,7 +26,7 @@ class Plan:
 
 
 #: Kinds of key from the last to be dropped to the first, beside the ranks of the item classes.
-_DROP_ORDER = ("router", "pod", "ctr", "dns", "lb", "filter", "svc", "nic", "net", "bundle", "img", "build", "env")
+_DROP_ORDER = ("router", "pod", "ctr", "dns", "lb", "filter", "svc", "peer", "nic", "net", "bundle", "img", "build", "env")
 
 
 def plan(state: State, observed: Mapping[Key, Observed]) -> Plan:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ringfence.desired import keys
 from ringfence.desired.state import Image, ImageBuild, Key
-from ringfence.model import ml, registry
+from ringfence.model import ml
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import principals, registries
+from ringfence.policy import registries
 
-#: Under what names the control plane knows what a host signs in with.
-ADMIN, IDENTITY = "admin", "identity:"
+#: What an item's `secret` begins with: behind it a host's resource key, or the object id of a managed identity.
+HOST, IDENTITY = "host:", "identity:"
 
 
 def build(snapshot: Snapshot, workspace: Resource, environment: Key) -> ImageBuild | None:
@@ -25,11 +25,11 @@ def build(snapshot: Snapshot, workspace: Resource, environment: Key) -> ImageBui
     )
 
 
-def pull(snapshot: Snapshot, made: ImageBuild, cluster: Resource, *, key: Key, endpoint: Key, nonce: str) -> Image:
-    """The image on the host at `endpoint`, without owners.
+def pull(made: ImageBuild, host: Resource, *, key: Key, endpoint: Key, nonce: str) -> Image:
+    """The image on the machine at `endpoint` of a host (a cluster or a container group), without owners.
 
-    A workspace's cluster signs in as the registry's admin user, as Azure Machine Learning (v1) has it; where that is
-    switched off, as the cluster's own identity, which then needs AcrPull.
+    What the host signs in with is asked for at each try (`control.publishing`): it is no part of what is wanted, so
+    that new passwords and roles change nothing that runs.
     """
     return Image(
         key=key,
@@ -38,17 +38,9 @@ def pull(snapshot: Snapshot, made: ImageBuild, cluster: Resource, *, key: Key, e
         registry=made.registry,
         repository=made.repository,
         reference=made.tag,
-        secret=secret(snapshot, registries.find(snapshot, made.registry), cluster),
+        secret=f"{HOST}{host.key}",
         nonce=nonce,
     )
-
-
-def secret(snapshot: Snapshot, named: Resource | None, host: Resource) -> str:
-    """The name of what `host` (a cluster or a container group) signs in at a registry with; "" for nothing."""
-    if named is not None and isinstance(named.properties, registry.Registry) and named.properties.admin_user_enabled:
-        return ADMIN
-    acting = principals.acting(snapshot, host)
-    return f"{IDENTITY}{acting[0].object_id}" if acting else ""
 
 
 def workspace_of(snapshot: Snapshot, resource: Resource) -> Resource:

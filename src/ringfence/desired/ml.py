@@ -165,7 +165,6 @@ def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator
     cores = max((size.cores for size in map(sizes.of_pool, clusters.pools_of(snapshot, cluster)) if size is not None), default=0)
     for place in one.replicas:
         pulled = images.pull(
-            snapshot,
             made,
             cluster,
             key=keys.image(one.resource.key, place.number),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from ringfence.desired import balancing, keys
+from ringfence.desired import balancing, keys, paths
 from ringfence.desired.state import INTERNET, Binding, Endpoint, Filter, Network, Rule, RuleSet
 from ringfence.model import network
 from ringfence.model.resource import Resource, Snapshot
@@ -28,13 +28,17 @@ def networks(snapshot: Snapshot) -> Iterator[Network]:
         index = snapshot.value(vnet.id, places.INDEX)
         if index is not None:
             pairs, users = owned.get(vnet.key, ((), ()))
+            beyond = paths.beyond(snapshot, vnet)
             yield Network(
                 key=keys.network(vnet.key),
-                owners=(vnet.key, *users),
+                owners=(vnet.key, *users, *beyond.owners),
                 index=int(index),
                 prefixes=vnet.properties.prefixes,
                 egress=snapshot.value(vnet.id, places.EGRESS),
                 owned=pairs,
+                peered=beyond.peered,
+                private=beyond.private,
+                sources=beyond.sources,
             )
 
 
@@ -66,12 +70,16 @@ def filters(snapshot: Snapshot, everyone: Iterable[Place]) -> Iterator[Filter]:
     for place in everyone:
         by_network.setdefault(place.vnet.key, []).append(place)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
-        if vnet.key in by_network and snapshot.value(vnet.id, places.INDEX) is not None:
-            yield _filter(snapshot, vnet, by_network[vnet.key])
+        if snapshot.value(vnet.id, places.INDEX) is None:
+            continue
+        guarded = paths.guarded(snapshot, vnet)
+        if vnet.key in by_network or guarded:
+            yield _filter(snapshot, vnet, by_network.get(vnet.key, []), guarded)
 
 
-def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
-    space, children = groups.space_of(vnet), snapshot.children(vnet.id)
+def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place], guarded: Iterable[paths.Guarded]) -> Filter:
+    space = groups.space_of(snapshot, vnet)
+    children = [child for child in snapshot.children(vnet.id) if child.type == network.SUBNET]
     guards = tuple(groups.on_subnet(snapshot, child.id, space) for child in children)
     held: dict[str, Group] = {}
     concerned = {vnet.key}
@@ -90,6 +98,9 @@ def _filter(snapshot: Snapshot, vnet: Resource, inside: list[Place]) -> Filter:
         nic = named(groups.on_interface(snapshot, place, inside, space))
         subnet_name = on_subnet[place.subnet.key]
         bindings.append(Binding(endpoint=keys.endpoint(place), address=place.address, subnet=subnet_name, nic=nic))
+    for one in guarded:
+        concerned.add(one.owner)
+        bindings.append(Binding(endpoint=one.key, address=one.address, subnet=on_subnet[one.subnet], nic=None, private=True))
     return Filter(
         key=keys.filter(vnet.key),
         owners=tuple(sorted(concerned)),

@@ -30,7 +30,7 @@ def items(snapshot: Snapshot, everyone: Sequence[Place]) -> Iterator[AnyItem]:
             continue
         asked, nonce = service_groups.of(service), f"{service_groups.of(service).nonce}{container_groups.of(group).run.nonce}"
         pulled = images.pull(
-            snapshot, made, snapshot.need(service.id.parent), key=keys.image(service.key, 0), endpoint=endpoint, nonce=nonce
+            made, snapshot.need(service.id.parent), key=keys.image(service.key, 0), endpoint=endpoint, nonce=nonce
         )
         yield dataclasses.replace(pulled, owners=owners)
         needs, files = asked.container_resource_requirements, ml.bundle(snapshot, service).key

@@ -30,12 +30,34 @@ INTERNET: Key = "net/internet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateAddress:
+    """An address of a private endpoint: TCP to `port` goes on to the service at `target`, which sees it come from `link`."""
+
+    address: str
+    port: int
+    target: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSource:
+    """What leaves `prefix` for one of `destinations` is seen there as coming from `link` (a subnet's service endpoints)."""
+
+    prefix: str
+    destinations: tuple[str, ...]
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Network(Item):
     """One virtual network: a router namespace of its own, joined to the edge.
 
     index: small, unique, stable; names and transit addresses derive from it.
     prefixes: address space; what has no endpoint inside it is dropped, never sent on.
     egress: the public address that outbound connections take, or None for no way out.
+    peered: prefixes of other networks that packets may go to; the ways there are Peerings.
+    private: addresses of private endpoints; only while their connections are approved.
+    sources: no two have the same prefix and destination.
     owned: pairs of a public address and the private one that has it for itself, both ways.
     """
 
@@ -44,6 +66,20 @@ class Network(Item):
     prefixes: tuple[str, ...]
     egress: str | None = None
     owned: tuple[tuple[str, str], ...] = ()
+    peered: tuple[str, ...] = ()
+    private: tuple[PrivateAddress, ...] = ()
+    sources: tuple[ServiceSource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peering(Item):
+    """A link between two networks' routers, with routes both ways. one is the lesser key."""
+
+    rank: ClassVar[int] = 15
+    one: Key
+    other: Key
+    one_prefixes: tuple[str, ...]
+    other_prefixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +149,14 @@ class Binding:
     """Which rule sets (by `RuleSet.name`) hold at an endpoint. None: no group at that level, so allow.
 
     Outbound: nic, then subnet. Inbound: subnet, then nic.
+    private: the address of a private endpoint, where nothing stands: only inbound rules hold, and judge the address itself.
     """
 
     endpoint: Key
     address: str
     subnet: str | None
     nic: str | None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +204,10 @@ class Balancer(Item):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """name: lower case, no final dot; a leading `*.` matches any one or more labels. kind: "A" or "CNAME"."""
+    """name: lower case, no final dot; a leading `*.` matches any one or more labels.
+
+    kind: "A", "AAAA", "CNAME", "MX", "PTR", "SOA", "SRV" or "TXT"; values in the presentation format of zone files.
+    """
 
     name: str
     kind: str
@@ -270,6 +311,7 @@ class Router(Item):
 
 AnyItem = (
     Network
+    | Peering
     | Endpoint
     | ServiceMap
     | Filter
@@ -286,19 +328,29 @@ AnyItem = (
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something that a resource asks for is not there: Azure's code and words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    """Everything that shall exist, by key."""
+    """Everything that shall exist, by key; and what cannot."""
 
     items: Mapping[Key, AnyItem] = field(default_factory=dict)
+    #: By the resource that asked: what cannot be, until somebody is given a right.
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: Iterable[AnyItem]) -> State:
+    def of(cls, items: Iterable[AnyItem], refused: Mapping[str, Refusal] | None = None) -> State:
         """Raises ValueError on a key given twice with different content."""
         by_key: dict[Key, AnyItem] = {}
         for item in items:
             if by_key.setdefault(item.key, item) != item:
                 raise ValueError(f"two different items share the key {item.key}")
-        return cls(by_key)
+        return cls(by_key, dict(refused or {}))
 
     def __iter__(self) -> Iterator[AnyItem]:
         return iter(self.items.values())

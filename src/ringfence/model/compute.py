@@ -170,7 +170,8 @@ class ManagedCluster(Properties):
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(
         {
             "provisioningState", "powerState", "currentKubernetesVersion", "maxAgentPools", "fqdn", "privateFQDN",
-            "azurePortalFQDN", "privateLinkResources", "resourceUID", "eTag", "status", "identityProfile",
+            "azurePortalFQDN", "privateLinkResources", "privateEndpointConnections",
+            "resourceUID", "eTag", "status", "identityProfile",
         }
     )  # fmt: skip
 

@@ -123,6 +123,39 @@ def kind_of(resource: Resource) -> str:
     return resource.id.types[-1].upper()
 
 
+def values(held: RecordSet, kind: str) -> tuple[str, ...]:
+    """The records of a set in the presentation format of zone files."""
+    match kind:
+        case "A":
+            return tuple(one.ipv4_address for one in held.a_records)
+        case "AAAA":
+            return tuple(one.ipv6_address for one in held.aaaa_records)
+        case "CNAME":
+            return (held.cname_record.cname.rstrip("."),) if held.cname_record is not None else ()
+        case "MX":
+            return tuple(f"{one.preference} {_absolute(one.exchange)}" for one in held.mx_records)
+        case "PTR":
+            return tuple(_absolute(one.ptrdname) for one in held.ptr_records)
+        case "SRV":
+            return tuple(f"{one.priority} {one.weight} {one.port} {_absolute(one.target)}" for one in held.srv_records)
+        case "TXT":
+            return tuple(" ".join(map(_quoted, one.value)) for one in held.txt_records)
+        case "SOA" if held.soa_record is not None:
+            soa = held.soa_record
+            times = f"{soa.serial_number} {soa.refresh_time} {soa.retry_time} {soa.expire_time} {soa.minimum_ttl}"
+            return (f"{_absolute(soa.host)} {_absolute(soa.email)} {times}",)
+    return ()
+
+
+def _absolute(name: str) -> str:
+    return name.rstrip(".") + "."
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def wire_name(kind: str) -> str:
     """The field of a record type in documents, `aRecords`."""
     field = FIELDS[kind]

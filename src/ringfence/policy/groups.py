@@ -14,7 +14,7 @@ from ipaddress import IPv4Network
 from ringfence.model import containers, network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import balancing, clusters, companions, endpoints, exposure, node_rules, places, rules
+from ringfence.policy import balancing, clusters, companions, endpoints, exposure, node_rules, peerings, places, rules
 from ringfence.policy.places import Kind, Place
 
 Space = tuple[IPv4Network, ...]
@@ -29,8 +29,16 @@ class Group:
     owners: tuple[str, ...]
 
 
-def space_of(vnet: Resource) -> Space:
-    """The address space of a virtual network."""
+def space_of(snapshot: Snapshot, vnet: Resource) -> Space:
+    """What the tag VirtualNetwork means in a network: its address space, and those of its peers (RULES.md section 3)."""
+    found = list(own_space(vnet))
+    for remote in peerings.open_to(snapshot, vnet.id):
+        found += own_space(remote)
+    return tuple(sorted(found))
+
+
+def own_space(vnet: Resource) -> Space:
+    """The address space of a virtual network by itself."""
     assert isinstance(vnet.properties, network.VirtualNetwork)
     return _space(vnet.properties.prefixes)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 
-from ringfence.model import compute, ml, network, registry, serving, storage
+from ringfence.model import access, compute, ml, network, registry, serving, storage
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, container_groups, endpoints, places, registries, tags
+from ringfence.policy import api_servers, clusters, container_groups, endpoints, places, private_link, registries, tags
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -44,6 +44,11 @@ def blob_host(account: str) -> str:
     return f"{account.lower()}.blob.core.windows.net"
 
 
+def vault_host(vault: str) -> str:
+    """The data plane of a key vault, by its name."""
+    return f"{vault.lower()}.vault.azure.net"
+
+
 def storage_of(snapshot: Snapshot, workspace: Resource) -> Resource | None:
     """The storage account of a workspace: the one it names, else the one that was made with it."""
     assert isinstance(workspace.properties, ml.Workspace)
@@ -56,9 +61,7 @@ def storage_of(snapshot: Snapshot, workspace: Resource) -> Resource | None:
 
 def fqdn(cluster: Resource) -> str:
     """The public name of a cluster's API server: `<prefix>-<digits>.hcp.<region>.azmk8s.io`."""
-    properties = clusters.of(cluster)
-    prefix = properties.dns_prefix or properties.fqdn_subdomain or cluster.id.name[:40].rstrip("-").lower()
-    return f"{prefix.lower()}-{cluster.guid('fqdn')[:8]}.hcp.{cluster.region}.azmk8s.io"
+    return api_servers.public_fqdn(cluster)
 
 
 def hosts(snapshot: Snapshot) -> dict[str, str]:
@@ -70,11 +73,13 @@ def hosts(snapshot: Snapshot) -> dict[str, str]:
         found[workspace_host(workspace)] = tags.host("AzureMachineLearning", workspace.region)
     for account in places.alive(snapshot, storage.STORAGE_ACCOUNT):
         found[blob_host(account.id.name)] = tags.host("Storage", account.region)
+    for vault in places.alive(snapshot, access.VAULT):
+        found[vault_host(vault.id.name)] = tags.host("AzureKeyVault", vault.region)
     for images in places.alive(snapshot, registry.REGISTRY):
         found[registries.login_server(images)] = tags.host("AzureContainerRegistry", images.region)
     for cluster in places.alive(snapshot, compute.MANAGED_CLUSTER):
-        address = snapshot.value(cluster.key, places.API_SERVER)
-        if address is not None:
+        address = private_link.api_server(snapshot, cluster)
+        if address is not None and api_servers.has_public_fqdn(cluster):
             found[fqdn(cluster)] = address
     return found | container_groups.hosts(snapshot)
 

@@ -89,6 +89,12 @@ def open_to(snapshot: Snapshot, vnet: ResourceId) -> tuple[Resource, ...]:
     return tuple(found)
 
 
+def between(side: Resource, one: ResourceId, other: ResourceId) -> bool:
+    """Whether a side belongs to this pair of networks."""
+    assert isinstance(side.properties, peering.Peering)
+    return {side.parent, side.properties.remote.key} == {one.key, other.key}
+
+
 def _allows(side: Resource) -> bool:
     assert isinstance(side.properties, peering.Peering)
     return side.properties.allow_virtual_network_access

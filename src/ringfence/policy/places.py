@@ -18,6 +18,8 @@ from ringfence.policy import clusters, container_groups, endpoints
 
 ADDRESS = "address"
 INDEX = "index"
+#: Scope of every public address of customers: what networks leave as, and frontends.
+PUBLIC_SCOPE = "public"
 EGRESS = "egress"
 ROUTER_POD = "pod-fe"
 RESOLVER_POD = "pod-dns"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-from ringfence.model import network, private_dns, private_link
+from ringfence.model import compute, network, private_dns, private_link
 from ringfence.model.ids import ResourceId
 from ringfence.model.private_link import Connection, ConnectionState, PrivateEndpoint, Status, ZoneGroup
 from ringfence.model.resource import Properties, ProvisioningState, Reference, Resource, Snapshot
+from ringfence.policy import api_servers, clusters, companions
 from ringfence.policy import private_link as targets
 
 #: Seconds that resolvers may keep the records of a zone group, as Azure sets them.
@@ -29,9 +30,43 @@ def accompanied(snapshot: Snapshot, resource: Resource) -> tuple[Resource, ...]:
     if resource.type == private_dns.ZONE:
         authority = private_dns.RecordSet(soa_record=private_dns.SoaRecord())
         return (_made(snapshot, resource, resource.id.child("SOA", "@"), authority, None),)
+    if resource.type == compute.MANAGED_CLUSTER:
+        return tuple(_of_cluster(snapshot, resource))
     if resource.type in private_link.CONNECTIONS.values():
         return _of_connection(snapshot, resource)
     return ()
+
+
+def _of_cluster(snapshot: Snapshot, cluster: Resource) -> Iterator[Resource]:
+    """What makes a cluster private: an endpoint in the nodes' subnet, and its name in a zone linked to that network only."""
+    assert isinstance(cluster.properties, compute.ManagedCluster)
+    if not cluster.properties.private:
+        return
+    group, subnet, zone = companions.node_group(cluster), clusters.nodes_subnet(snapshot, cluster), api_servers.zone(cluster)
+    if zone is not None:
+        if api_servers.own_zone(cluster):
+            yield _made(snapshot, cluster, zone, private_dns.Zone(), "global")
+        link = private_dns.VirtualNetworkLink(virtual_network=Reference(id=str(subnet.parent)))
+        if not _is_linked(snapshot, cluster, zone, subnet.parent):
+            yield _made(snapshot, cluster, zone.child("virtualNetworkLinks", f"{api_servers.label(cluster)}"), link, "global")
+    endpoint = group.resource("Microsoft.Network/privateEndpoints", "kube-apiserver")
+    asked = private_link.RequestedConnection(private_link_service_id=str(cluster.id), group_ids=("management",))
+    connection = private_link.NamedConnection(name="kube-apiserver", properties=asked)
+    properties = PrivateEndpoint(subnet=Reference(id=str(subnet)), private_link_service_connections=(connection,))
+    yield _made(snapshot, cluster, endpoint, properties, cluster.location)
+    if zone is not None:
+        choice = private_link.NamedZone(name="management", properties=private_link.ZoneChoice(private_dns_zone_id=str(zone)))
+        named = ZoneGroup(private_dns_zone_configs=(choice,))
+        yield _made(snapshot, cluster, endpoint.child("privateDnsZoneGroups", "default"), named, None)
+
+
+def _is_linked(snapshot: Snapshot, cluster: Resource, zone: ResourceId, vnet: ResourceId) -> bool:
+    """Whether somebody else linked the zone to the network already: there is one link for each pair."""
+    links = (r for r in snapshot.children(zone) if isinstance(r.properties, private_dns.VirtualNetworkLink))
+    theirs = (r for r in links if r.managed_by != cluster.key and r.state is not ProvisioningState.DELETING)
+    return any(
+        isinstance(r.properties, private_dns.VirtualNetworkLink) and r.properties.virtual_network.key == vnet.key for r in theirs
+    )
 
 
 def interface_id(endpoint: Resource) -> ResourceId:
@@ -115,9 +150,12 @@ def records(snapshot: Snapshot, endpoint: Resource, group: Resource) -> Iterable
     assert isinstance(group.properties, ZoneGroup)
     for choice in group.properties.private_dns_zone_configs:
         zone = choice.properties.zone
+        held = snapshot.get(zone)
+        if held is None or held.state is ProvisioningState.DELETING:
+            continue
         for member, address in targets.inside(snapshot, endpoint):
             for host in member.hosts:
-                if host.zone == zone.name.lower() and snapshot.get(zone) is not None:
+                if host.zone == zone.name.lower():
                     yield zone.child("A", host.relative), address
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ringfence.model import access, compute, ml, private_link, registry, storage
+from ringfence.model import access, compute, ml, network, private_link, registry, storage
+from ringfence.model.ids import ResourceId
 from ringfence.model.private_link import CONNECTIONS, Connection, PrivateEndpoint, Status
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import places, tags
+from ringfence.policy import api_servers, places, tags
 
 #: The port on which every service that a private endpoint leads to listens.
 PORT = 443
 #: Purpose and scope of the address under which a service sees what came through an endpoint or a service endpoint.
 LINK, LINK_SCOPE = "link", "link"
+_GUARDING = frozenset({"enabled", "networksecuritygroupenabled"})
 _STORAGE = ("blob", "file", "queue", "table", "dfs", "web")
 
 
@@ -68,6 +70,31 @@ def address(snapshot: Snapshot, target: Resource) -> str | None:
 def endpoints(snapshot: Snapshot) -> tuple[Resource, ...]:
     """The private endpoints that are not on their way out."""
     return places.alive(snapshot, private_link.PRIVATE_ENDPOINT)
+
+
+def target_of(endpoint: Resource) -> ResourceId:
+    """What an endpoint leads to."""
+    assert isinstance(endpoint.properties, PrivateEndpoint)
+    return endpoint.properties.target
+
+
+def subnet_of(endpoint: Resource) -> ResourceId:
+    """The subnet that an endpoint is in."""
+    assert isinstance(endpoint.properties, PrivateEndpoint)
+    return endpoint.properties.subnet.target
+
+
+def network_of(endpoint: Resource) -> ResourceId:
+    """The virtual network that an endpoint is in."""
+    return subnet_of(endpoint).parent
+
+
+def rules_hold(snapshot: Snapshot, subnet: ResourceId) -> bool:
+    """Whether privateEndpointNetworkPolicies lets the subnet's rules judge endpoints; by default they do not."""
+    found = snapshot.get(subnet)
+    if found is None or not isinstance(found.properties, network.Subnet):
+        return False
+    return (found.properties.private_endpoint_network_policies or "").lower() in _GUARDING
 
 
 def connection_of(snapshot: Snapshot, endpoint: Resource) -> Resource | None:
@@ -123,6 +150,15 @@ def inside(snapshot: Snapshot, endpoint: Resource) -> tuple[tuple[Member, str], 
         if value is not None:
             found.append((member, value))
     return tuple(found)
+
+
+def hosts(snapshot: Snapshot) -> frozenset[str]:
+    """The names that only private endpoints lead to: they exist, though no public zone need hold them."""
+    found = set()
+    for endpoint in endpoints(snapshot):
+        if approved(snapshot, endpoint):
+            found |= {host.public for member in members(snapshot, endpoint) for host in member.hosts}
+    return frozenset(found)
 
 
 def interface_of(snapshot: Snapshot, endpoint: Resource) -> Resource | None:
@@ -182,11 +218,23 @@ def _of_workspace(_: Snapshot, workspace: Resource) -> Mapping[str, tuple[Member
 
 def _of_cluster(_: Snapshot, cluster: Resource) -> Mapping[str, tuple[Member, ...]]:
     """The API server of a private cluster; its name is private from the beginning."""
-    name = getattr(cluster.properties, "private_fqdn", None)
-    if not name:
+    assert isinstance(cluster.properties, compute.ManagedCluster)
+    if not cluster.properties.private:
         return {}
-    host = Host(name.lower(), name.lower(), name.lower().partition(".")[2])
+    zone, name = api_servers.zone(cluster), api_servers.private_fqdn(cluster) or api_servers.public_fqdn(cluster)
+    host = Host(name, name, zone.name.lower() if zone is not None else "")
     return {"management": (Member("management", (host,)),)}
+
+
+def api_server(snapshot: Snapshot, cluster: Resource) -> str | None:
+    """The address at which a cluster's own nodes and pods find the API server: of a private one, its endpoint's."""
+    assert isinstance(cluster.properties, compute.ManagedCluster)
+    if not cluster.properties.private:
+        return snapshot.value(cluster.id, places.API_SERVER)
+    for endpoint in approved_for(snapshot, cluster):
+        if endpoint.managed_by == cluster.key:
+            return next((address for _, address in inside(snapshot, endpoint)), None)
+    return None
 
 
 _GROUPS: Mapping[str, Callable[[Snapshot, Resource], Mapping[str, tuple[Member, ...]]]] = {

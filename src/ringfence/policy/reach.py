@@ -1,8 +1,9 @@
 """Whether a first packet gets from a place, or from the internet, to an address and port, and who decides that.
 
 The same walk decides and explains: outbound rules of the interface and the subnet, the
-route, the load balancer, inbound rules of the subnet and the interface. Return packets follow
-without rules. Whether anything listens at the end is not asked here.
+route (in the network, to a peer, to a private endpoint), the load balancer, inbound rules
+of the subnet and the interface. Return packets follow without rules. Whether anything
+listens at the end is not asked here.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Network
 
 from ringfence.model.network import Protocol
-from ringfence.model.resource import Snapshot
-from ringfence.policy import groups, places, rules, tags
+from ringfence.model.resource import Resource, Snapshot
+from ringfence.policy import groups, peerings, places, private_link, rules, tags
 from ringfence.policy.groups import Group
 from ringfence.policy.places import Frontend, Place
 from ringfence.policy.rules import Packet
@@ -82,7 +83,7 @@ class _World:
     def from_place(self, source: Place, packet: Packet) -> Trace:
         """Out of an interface. The platform's resolver is never filtered (RULES.md section 2.8)."""
         vnet = self._snapshot.need(source.vnet)
-        space = groups.space_of(vnet)
+        space = groups.space_of(self._snapshot, vnet)
         if packet.destination in tags.PLATFORM:
             open_ = packet.destination_port == 53 and packet.protocol in (Protocol.TCP, Protocol.UDP)
             return _end(Verdict.ALLOWED if open_ else Verdict.NO_ROUTE, (), Step("route", "platform resolver", open_))
@@ -90,8 +91,10 @@ class _World:
         steps, verdict = _judge("outbound", (("interface", on_interface), ("subnet", on_subnet)), packet, ())
         if verdict is not Verdict.ALLOWED:
             return Trace(verdict, steps)
-        if any(packet.destination in prefix for prefix in space):
-            return self._inside(source, packet, (*steps, Step("route", "virtual network", True)), space)
+        for near in (vnet, *peerings.open_to(self._snapshot, vnet.id)):
+            if any(packet.destination in prefix for prefix in groups.own_space(near)):
+                by = "virtual network" if near.key == vnet.key else f"peering with {near.id.name}"
+                return self._inside(near, packet, (*steps, Step("route", by, True)))
         if not _public(packet.destination):
             return _end(Verdict.NO_ROUTE, steps, Step("route", "NoRoute", False))
         egress = self._snapshot.value(vnet.id, places.EGRESS)
@@ -116,20 +119,40 @@ class _World:
 
     def from_platform(self, frontend: Frontend, packet: Packet) -> Trace:
         """Straight to a target; its inbound rules judge it like anybody else's packet."""
-        space = groups.space_of(self._snapshot.need(frontend.vnet))
+        space = groups.space_of(self._snapshot, self._snapshot.need(frontend.vnet))
         for place in self._places:
             if place.vnet == frontend.vnet and place.address == str(packet.destination):
                 return self._arrive(place, packet, (), space)
         return _end(Verdict.NOTHING_THERE, (), Step("route", "nobody has this address", False))
 
-    def _inside(self, source: Place, packet: Packet, steps: tuple[Step, ...], space: groups.Space) -> Trace:
+    def _inside(self, vnet: Resource, packet: Packet, steps: tuple[Step, ...]) -> Trace:
+        """In the network that holds the destination: the source's own, or a peer."""
+        space = groups.space_of(self._snapshot, vnet)
         frontend = self._frontend(packet, public=False)
-        if frontend is not None and frontend.vnet == source.vnet:
+        if frontend is not None and frontend.vnet == vnet.id:
             return self._balanced(frontend, packet, steps)
         for place in self._places:
-            if place.vnet == source.vnet and place.address == str(packet.destination):
+            if place.vnet == vnet.id and place.address == str(packet.destination):
                 return self._arrive(place, packet, steps, space)
+        for endpoint in private_link.endpoints(self._snapshot):
+            addresses = (address for _, address in private_link.inside(self._snapshot, endpoint))
+            if private_link.network_of(endpoint) == vnet.id and str(packet.destination) in addresses:
+                return self._through(endpoint, packet, steps, space)
         return _end(Verdict.NOTHING_THERE, steps, Step("route", "nobody has this address", False))
+
+    def _through(self, endpoint: Resource, packet: Packet, steps: tuple[Step, ...], space: groups.Space) -> Trace:
+        """A private endpoint: rules of its subnet where they hold, then its target's one port, while it is approved."""
+        subnet = private_link.subnet_of(endpoint)
+        if private_link.rules_hold(self._snapshot, subnet):
+            guard = groups.on_subnet(self._snapshot, subnet, space)
+            steps, verdict = _judge("inbound", (("subnet", guard),), packet, steps)
+            if verdict is not Verdict.ALLOWED:
+                return Trace(verdict, steps)
+        state = private_link.state_of(self._snapshot, endpoint).status.value
+        open_ = packet.protocol is Protocol.TCP and packet.destination_port == private_link.PORT
+        if not (open_ and private_link.approved(self._snapshot, endpoint)):
+            return _end(Verdict.NOTHING_THERE, steps, Step("private endpoint", f"{endpoint.id.name}: {state}", False))
+        return _end(Verdict.ALLOWED, steps, Step("private endpoint", f"to {private_link.target_of(endpoint)}", True))
 
     def _frontend(self, packet: Packet, *, public: bool) -> Frontend | None:
         if packet.protocol is not Protocol.TCP:
@@ -140,7 +163,7 @@ class _World:
 
     def _balanced(self, frontend: Frontend, packet: Packet, steps: tuple[Step, ...]) -> Trace:
         """To the first target; inbound rules judge the frontend's address (floating IP)."""
-        space = groups.space_of(self._snapshot.need(frontend.vnet))
+        space = groups.space_of(self._snapshot, self._snapshot.need(frontend.vnet))
         steps = (*steps, Step("load balancer", f"to {frontend.targets[0]}", True))
         for place in self._places:
             if place.vnet == frontend.vnet and place.address == frontend.targets[0]:

@@ -45,9 +45,10 @@ def of_workspace(snapshot: Snapshot, workspace: Resource) -> Resource | None:
     """The registry of a workspace: the one it names, else the one that was made for it."""
     assert isinstance(workspace.properties, ml.Workspace)
     named = workspace.properties.container_registry
+    alive = [r for r in snapshot.of_type(registry.REGISTRY) if r.state is not ProvisioningState.DELETING]
     if named:
-        return snapshot.get(named.lower())
-    return next((r for r in snapshot.of_type(registry.REGISTRY) if r.managed_by == workspace.key), None)
+        return next((r for r in alive if r.key == named.lower()), None)
+    return next((r for r in alive if r.managed_by == workspace.key), None)
 
 
 def companion_id(workspace: Resource) -> ResourceId:

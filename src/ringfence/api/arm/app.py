@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
-from ringfence.api.arm import actions, directory, metadata, paths, registries, wire
+from ringfence.api.arm import actions, availability, directory, metadata, paths, registries, wire
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.authorization import Authorization
@@ -154,6 +154,8 @@ class Arm:
     def _action(self, asked: Asked, path: Path, version: str) -> Response:
         """POST of something that is no resource: an action on the item before it."""
         assert path.id is not None
+        if availability.concerns(path.type):
+            return availability.answer(self._engine, asked, path.type)
         kind, _, action = path.type.rpartition("/")
         if path.type.lower() == registries.CHECK_NAME:
             self._require(asked, "Microsoft.ContainerRegistry/checkNameAvailability/read", path.id)

@@ -18,7 +18,7 @@ from ringfence.control.engine import Engine
 from ringfence.model import errors, network
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import groups, places, tags
+from ringfence.policy import groups, peerings, places, private_link, tags
 
 _ANY_PORT = "0-65535"
 
@@ -38,7 +38,14 @@ def routes(engine: Engine, _: Asked, nic: Resource) -> Response:
     _attached(snapshot, nic)
     vnet = snapshot.need(nic.properties.subnet.parent)
     assert isinstance(vnet.properties, network.VirtualNetwork)
-    found: list[Mapping[str, Any]] = [_route(list(vnet.properties.prefixes), "VnetLocal"), _route(["0.0.0.0/0"], "Internet")]
+    found: list[Mapping[str, Any]] = [_route(list(vnet.properties.prefixes), "VnetLocal")]
+    near = [vnet, *peerings.open_to(snapshot, vnet.id)]
+    for remote in near[1:]:
+        found.append(_route([str(prefix) for prefix in groups.own_space(remote)], "VNetPeering"))
+    for endpoint in private_link.endpoints(snapshot):
+        if private_link.network_of(endpoint) in {one.id for one in near} and private_link.approved(snapshot, endpoint):
+            found += [_route([f"{address}/32"], "InterfaceEndpoint") for _, address in private_link.inside(snapshot, endpoint)]
+    found.append(_route(["0.0.0.0/0"], "Internet"))
     return answers.listing(found)
 
 
@@ -63,7 +70,7 @@ def _groups(snapshot: Snapshot, nic: Resource) -> Iterator[Mapping[str, Any]]:
     assert isinstance(nic.properties, network.NetworkInterface)
     subnet = snapshot.need(nic.properties.subnet)
     assert isinstance(subnet.properties, network.Subnet)
-    space = groups.space_of(snapshot.need(subnet.id.parent))
+    space = groups.space_of(snapshot, snapshot.need(subnet.id.parent))
     levels = ((subnet.properties.network_security_group, "subnet", subnet.id),)
     for reference, level, id in (*levels, (nic.properties.network_security_group, "networkInterface", nic.id)):
         found = None if reference is None else snapshot.get(reference.key)

@@ -17,8 +17,9 @@ from ringfence.api.arm.registry import Row, spelled
 from ringfence.control import acceptance, wording
 from ringfence.control.engine import Engine
 from ringfence.control.operations import Operation, Status
+from ringfence.model import compute as compute_nouns
 from ringfence.model import containers as container_nouns
-from ringfence.model import errors, private_dns
+from ringfence.model import errors, ml, private_dns
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
 from ringfence.policy import authority
@@ -102,9 +103,9 @@ class Items:
         raise wording.busy(id)
 
     def _delete(self, asked: Asked, row: Row, id: ResourceId) -> Response:
-        self._what_becomes_of_the_cluster(asked, row)
+        spare = self._spared(asked, id)
         known = self._engine.snapshot().get(id)
-        operation = self._engine.delete(id, if_match=asked.if_match, caller=asked.caller)
+        operation = self._engine.delete(id, if_match=asked.if_match, caller=asked.caller, spare=spare)
         if operation is None or known is None:
             return answers.nothing(204)
         if not row.always_async and not operation.status.terminal:
@@ -120,7 +121,7 @@ class Items:
         headers = {"ETag": documents.etag(resource)}
         if row.always_async or operation.status is not Status.SUCCEEDED:
             headers |= answers.following(operation, asked.version, resource.location)
-        return answers.document(self._document(resource), 201 if created else 200, headers)
+        return answers.document(self._document(resource), row.created if created else 200, headers)
 
     def _document(self, resource: Resource) -> documents.Document:
         failure = None
@@ -139,15 +140,22 @@ class Items:
             message = f"The id '{given[:300]}' of the body is not the id of the request, '{id}'."
             raise errors.Invalid("InvalidRequestContent", message, target="id")
 
-    def _what_becomes_of_the_cluster(self, asked: Asked, row: Row) -> None:
-        """A compute goes with its cluster: one that stayed behind would be nobody's."""
+    def _spared(self, asked: Asked, id: ResourceId) -> str | None:
+        """A detached compute leaves its cluster; one that is deleted takes the cluster that it brought with it."""
         action = asked.query.get("underlyingresourceaction", "delete").lower()
-        if action == "detach":
-            message = "Ringfence does not keep the cluster of a detached compute. Delete the compute instead."
-            raise errors.Unsupported("NotSupported", message, target="underlyingResourceAction")
-        if action != "delete":
+        if action not in ("delete", "detach"):
             raise errors.Invalid(
                 "InvalidParameter",
                 f"underlyingResourceAction is '{action[:50]}'; it is Delete or Detach.",
                 target="underlyingResourceAction",
             )
+        known = self._engine.snapshot().get(id)
+        if action == "detach":
+            return compute_nouns.MANAGED_CLUSTER
+        if known is not None and isinstance(known.properties, ml.Compute) and known.properties.resource_id is not None:
+            message = (
+                f"The compute '{id.name}' is an attached cluster, which the workspace did not make and does not delete. "
+                "Detach it (underlyingResourceAction=Detach), and delete the cluster itself."
+            )
+            raise errors.Invalid("DeleteNotSupportedForAttachedCompute", message, target="underlyingResourceAction")
+        return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from ringfence.model import compute
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, names
+from ringfence.policy import api_servers, clusters, companions, names
 
 #: Pools that a cluster may have, as its document says.
 _MOST_POOLS = 100
@@ -17,8 +17,13 @@ _RUNNING = {"code": "Running"}
 def of_cluster(snapshot: Snapshot, cluster: Resource) -> Mapping[str, Any]:
     properties = clusters.of(cluster)
     principal: dict[str, Any] = {"clientId": properties.service_principal_profile.client_id}
+    known = {
+        "fqdn": names.fqdn(cluster) if api_servers.has_public_fqdn(cluster) else None,
+        "privateFQDN": api_servers.private_fqdn(cluster),
+    }
     return {
-        "fqdn": names.fqdn(cluster),
+        "identityProfile": _kubelet(cluster),
+        **{name: value for name, value in known.items() if value is not None},
         "agentPoolProfiles": [{"name": one.id.name, **_pool(snapshot, one)} for one in clusters.pools_of(snapshot, cluster)],
         "currentKubernetesVersion": properties.kubernetes_version,
         "kubernetesVersion": properties.kubernetes_version,
@@ -28,6 +33,22 @@ def of_cluster(snapshot: Snapshot, cluster: Resource) -> Mapping[str, Any]:
         "servicePrincipalProfile": principal,
         "powerState": _RUNNING,
         "maxAgentPools": _MOST_POOLS,
+    }
+
+
+def _kubelet(cluster: Resource) -> Mapping[str, Any]:
+    """The identity that nodes pull images with: of the cluster's own making, in its node resource group."""
+    if clusters.of(cluster).service_principal_profile.client_id != "msi":
+        return {}
+    id = companions.node_group(cluster).resource(
+        "Microsoft.ManagedIdentity/userAssignedIdentities", f"{cluster.id.name}-agentpool"
+    )
+    return {
+        "kubeletidentity": {
+            "resourceId": str(id),
+            "clientId": cluster.guid("kubelet-client"),
+            "objectId": cluster.guid("kubelet"),
+        }
     }
 
 

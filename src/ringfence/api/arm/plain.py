@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ringfence.model.firewall import NetworkRules
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import names
+from ringfence.policy import firewalls, names
 
 
 def of_storage_account(_: Snapshot, account: Resource) -> Mapping[str, Any]:
+    """Clients that add to the network rules expect the rules to be there from the start."""
+    rules = firewalls.rules_of(account) or NetworkRules(bypass="AzureServices")
     return {
+        "networkAcls": rules.model_dump(mode="json", by_alias=True, exclude_none=True),
         "primaryEndpoints": {"blob": f"https://{names.blob_host(account.id.name)}/"},
         "primaryLocation": account.region,
         "statusOfPrimary": "available",

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ringfence.model import network, private_dns
+from ringfence.model import compute, network, private_dns
 from ringfence.model.ids import GROUP_TYPE, ResourceId
 
 _ALL = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
 _CHILD = _ALL - {"PATCH"}
-_READ = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +22,13 @@ class Inline:
 
     property: where they stand in the document. kind: their type's segment below the parent.
     kept: a PUT without the property leaves the children alone, instead of removing them.
+    flat: entries have no `properties` of their own, and a PUT that leaves one out does not remove it.
     """
 
     property: str
     kind: str
     kept: bool = False
+    flat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Row:
     always_async: every write answers with an operation to poll, even when it has ended by then.
     tags_only: what a PATCH may change. versions: the api-versions that the list of providers names; any is served.
     operations: the segment of the operation's URL. actions: names of POST actions.
+    created: the status that says that a resource is new, where clients expect another than 201.
     """
 
     type: str
@@ -48,6 +50,7 @@ class Row:
     versions: tuple[str, ...] = ()
     operations: str = "operationStatuses"
     actions: frozenset[str] = frozenset()
+    created: int = 201
 
     @property
     def provider(self) -> str:
@@ -61,6 +64,7 @@ class Row:
 
 _NETWORK = ("2024-07-01", "2024-05-01", "2024-01-01", "2023-11-01", "2023-09-01", "2022-05-01", "2022-01-01")
 _DNS = ("2024-06-01", "2020-06-01", "2020-01-01", "2018-09-01")
+_AKS = ("2026-06-01", "2025-08-01", "2024-09-01", "2024-02-01", "2022-04-01", "2020-03-01")
 _ML = ("2025-06-01", "2024-10-01", "2024-04-01", "2023-10-01", "2022-05-01", "2021-01-01", "2020-02-02", "2020-01-01")
 
 
@@ -129,11 +133,22 @@ _ROWS = (
     *(_connection_row(type) for type in _TARGETS),
     Row(
         type="Microsoft.ContainerService/managedClusters",
-        verbs=_READ,
-        versions=("2025-08-01", "2024-09-01", "2024-02-01"),
+        always_async=True,
+        tags_only=True,
+        inline=(Inline(*compute.INLINE, kept=True, flat=True),),
+        versions=_AKS,
+        operations="operations",
         actions=frozenset({"listclusterusercredential", "listclusteradmincredential", "listclustermonitoringusercredential"}),
     ),
-    Row(type="Microsoft.Storage/storageAccounts", versions=("2025-06-01", "2023-05-01", "2019-06-01")),
+    Row(
+        type="Microsoft.ContainerService/managedClusters/agentPools",
+        verbs=_CHILD,
+        located=False,
+        always_async=True,
+        versions=_AKS,
+        operations="operations",
+    ),
+    Row(type="Microsoft.Storage/storageAccounts", created=200, versions=("2025-06-01", "2023-05-01", "2019-06-01")),
     Row(
         type="Microsoft.ManagedIdentity/userAssignedIdentities",
         tags_only=True,

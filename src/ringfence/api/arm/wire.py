@@ -71,7 +71,7 @@ def put(row: Row, id: ResourceId, body: _Object, snapshot: Snapshot, now: dt.dat
         named, type = {child.id.key for child in found}, f"{row.type}/{inline.kind}".lower()
         standing = (r for r in snapshot.children(id) if r.type == type and r.state is not ProvisioningState.DELETING)
         children += found
-        gone += [r.id for r in standing if r.key not in named]
+        gone += [] if inline.flat else [r.id for r in standing if r.key not in named]
     return Put(_resource(id, envelope, properties, now), tuple(children), tuple(gone))
 
 
@@ -156,13 +156,16 @@ def _children(row: Row, inline: Inline, parent: ResourceId, listed: JsonValue, n
     for number, entry in enumerate(listed):
         here = f"{path}[{number}]"
         child = _object(entry, here)
-        name = _child_name(child, here)
+        name = _child_name({"name": child.get("name", "")} if inline.flat else child, here)
         id = ResourceId.parse(str(parent.child(inline.kind, name)))
         if len(id.names) != len(parent.names) + 1:
             raise errors.invalid_resource_id(name)
         if id.key in found:
             message = f"Resource {parent}/{inline.kind}/ has two child resources with the same name ({name})."
             raise errors.Invalid("DuplicateResourceName", message, target=here)
+        if inline.flat:
+            found[id.key] = _resource(id, {}, {k: v for k, v in child.items() if k != "name"}, now, here)
+            continue
         found[id.key] = _resource(id, {}, _object(child.get("properties"), f"{here}.properties"), now, f"{here}.properties")
     return tuple(found.values())
 

@@ -15,6 +15,7 @@ _AUTHENTICATE = (
 #: Code -> status and message (Azure Storage REST reference, "Common" and "Blob service error codes").
 _TABLE: dict[str, tuple[int, str]] = {
     "AuthenticationFailed": (403, _AUTHENTICATE),
+    "AuthorizationFailure": (403, "This request is not authorized to perform this operation."),
     "AuthorizationPermissionMismatch": (403, "This request is not authorized to perform this operation using this permission."),
     "AuthorizationProtocolMismatch": (403, "This request is not authorized to perform this operation using this protocol."),
     "BlobAlreadyExists": (409, "The specified blob already exists."),

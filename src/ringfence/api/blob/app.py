@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from ringfence.api import source
 from ringfence.api.blob import listing, requests, sas
 from ringfence.api.blob.answers import BlobError, refused
 from ringfence.api.blob.bearer import Bearers
@@ -56,6 +57,9 @@ class _Asked:
     granted: str
 
 
+Accounts = Callable[[str, str], str | None]
+
+
 class BlobService:
     """The handlers. accounts: name of a storage account -> its `control.blobs.account_of`, or None.
 
@@ -65,7 +69,7 @@ class BlobService:
     def __init__(
         self,
         blobs: Blobs,
-        accounts: Callable[[str], str | None],
+        accounts: Accounts,
         clock: Callable[[], dt.datetime],
         new_id: Callable[[], str],
         limits: Limits,
@@ -146,7 +150,7 @@ class BlobService:
         """The account's identity and what is granted on it, for a signature that holds or a token with a role."""
         host = request.headers.get("host", "").partition(":")[0].lower()
         account_name = host.removesuffix(SUFFIX)
-        account = self._accounts(account_name)
+        account = self._accounts(account_name, source.of(request))
         if account is None:
             raise BlobError("ResourceNotFound", f"There is no storage account {account_name[:63]!r}.")
         authorization = request.headers.get("authorization", "")
@@ -289,13 +293,16 @@ class BlobService:
 
 def build(
     blobs: Blobs,
-    accounts: Callable[[str], str | None],
+    accounts: Accounts,
     clock: Callable[[], dt.datetime],
     new_id: Callable[[], str],
     limits: Limits | None = None,
     bearers: Bearers | None = None,
 ) -> Starlette:
-    """The application for `*.blob.core.windows.net`."""
+    """The application for `*.blob.core.windows.net`. accounts: whose blobs a name stands for, for a peer's address.
+
+    It raises errors.Forbidden when the account does not answer there.
+    """
     service = BlobService(blobs, accounts, clock, new_id, limits or Limits(), bearers)
     routes = [Route("/{path:path}", service.handle, methods=_METHODS)]
     return Starlette(routes=routes, exception_handlers={Exception: service.fault})

@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ringfence.api import source
 from ringfence.api.kubernetes import discovery, protobuf, requests, reviews, statuses
 from ringfence.api.kubernetes.cluster import Cluster, find
 from ringfence.api.kubernetes.identity import Authenticator, User
@@ -28,6 +29,8 @@ from ringfence.api.kubernetes.requests import Asked
 from ringfence.api.kubernetes.rights import Attributes, Decision, decide
 from ringfence.api.kubernetes.statuses import Refusal
 from ringfence.control.engine import Engine
+from ringfence.model import errors
+from ringfence.policy import arrivals
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +63,12 @@ class ApiServer:
     async def _answer(self, request: Request) -> Response:
         # Clients write `/version/` as well.
         path = str(request.scope["path"]).rstrip("/") or "/"
+        cluster = await run_in_threadpool(self._cluster, request)
         if request.method in ("GET", "HEAD"):
             if path in _HEALTH:
                 return PlainTextResponse("ok")
             if path == "/version":
                 return JSONResponse(discovery.version())
-        cluster = await run_in_threadpool(self._cluster, request)
         certificate = request.scope.get("state", {}).get("client_certificate")
         user = self._authenticator.user(cluster, request.headers.get("authorization"), certificate)
         _no_impersonation(request, user)
@@ -92,6 +95,10 @@ class ApiServer:
         )
         if found is None:
             raise statuses.unknown_path()
+        try:
+            arrivals.require(found.snapshot, found.resource, source.of(request))
+        except errors.Forbidden as problem:
+            raise Refusal(403, "Forbidden", problem.message) from problem
         return found
 
 

@@ -16,7 +16,7 @@ from ringfence.desired.state import AnyItem, Balancer, Key, Observed, Readiness,
 from ringfence.model import compute, serving
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, names, places
+from ringfence.policy import api_servers, clusters, companions, names, places
 from ringfence.policy.places import Frontend, Kind, Place
 
 
@@ -106,7 +106,8 @@ class Cluster:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names of the API server, in lower case, the one for clients of its network first."""
-        return (names.fqdn(self.resource),)
+        known = (api_servers.private_fqdn(self.resource), names.fqdn(self.resource))
+        return tuple(name for name in known if name is not None)
 
     @property
     def api_address(self) -> str:

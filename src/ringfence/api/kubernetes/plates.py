@@ -8,7 +8,7 @@ from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.tls import Plate
 from ringfence.model import compute
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import names, places
+from ringfence.policy import api_servers, names, places
 
 #: As pods call it: by the search list of their resolver, and in full.
 _INSIDE = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{names.CLUSTER_DOMAIN}")
@@ -26,4 +26,6 @@ def plates(snapshot: Snapshot, keys: Keys) -> Mapping[str, Plate]:
 
 def _plate(cluster: Resource, address: str, keys: Keys) -> Plate:
     addresses = (names.kubernetes_address(cluster), address)
-    return Plate(name=names.fqdn(cluster), also=_INSIDE, addresses=addresses, clients=keys.authority(cluster))
+    private = api_servers.private_fqdn(cluster)
+    also = _INSIDE if private is None else (private, *_INSIDE)
+    return Plate(name=names.fqdn(cluster), also=also, addresses=addresses, clients=keys.authority(cluster))

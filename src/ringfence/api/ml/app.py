@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Path
 
 from ringfence.api import errors as table
+from ringfence.api import source
 from ringfence.api.entra.verify import MACHINE_LEARNING, Verifier
 from ringfence.api.ml import answers, discovery, reading, rights, routing
 from ringfence.api.ml.artifacts import Artifacts
@@ -35,6 +36,7 @@ from ringfence.api.ml.writing import Writer
 from ringfence.control.blobs import Blobs
 from ringfence.control.engine import Engine
 from ringfence.model import errors, ml
+from ringfence.policy import arrivals
 from ringfence.policy.access import Caller
 
 _BEARER = Caller(object_id="", client_id="")
@@ -79,6 +81,7 @@ class _Door:
             rights.require(self._engine.snapshot(), caller, route, about, params, body)
         workspace = await to_thread.run_sync(self._engine.get, about.workspace)
         assert workspace.type == ml.WORKSPACE
+        arrivals.require(self._engine.snapshot(), workspace, source.of(request))
         asked = Asked(base, plain, workspace, caller or _BEARER, params, query, body)
         return await to_thread.run_sync(route.handler, asked)
 

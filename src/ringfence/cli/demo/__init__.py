@@ -52,7 +52,9 @@ def _build(job: session.Job) -> None:
     job.run("workspaces", "make workspaces")
     job.run("clash", "snippet 1 with a service range that overlaps a subnet")
     job.run("snippet1", "snippet 1: a cluster in mynetwork/default, public load balancer")
-    job.run("snippet2", "snippet 2: a cluster in myvnetname/default, internal load balancer")
+    job.run("refusal", "snippet 2: a cluster in myvnetname/default, internal load balancer, by an identity without a role")
+    job.run("grant", "the document's four steps: Network Contributor for the clusters' identities")
+    job.run("snippet2", "snippet 2 again")
     job.run("register", "train a scikit-learn model on the diabetes data and register it")
     job.run("deploy", "deploy the model to the cluster of snippet 1")
 

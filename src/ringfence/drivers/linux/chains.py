@@ -9,13 +9,26 @@ written by `filters` and `balancers`.
 from __future__ import annotations
 
 from ringfence.desired.state import PLATFORM_ADDRESS, Network
-from ringfence.drivers.linux.links import UPLINK
+from ringfence.drivers.linux.links import PEER, UPLINK
 from ringfence.drivers.linux.stamps import TABLE
 
-AZURE = "198.18.0.0/16"
+AZURE = "198.18.0.0/17"
+LINKS = "198.18.128.0/17"
+"""From where services see what came through private endpoints and service endpoints; nobody is sent there."""
 CUSTOMERS = "198.19.0.0/16"
 PUBLIC = "198.18.0.0/15"
 """Every address that counts as the internet: Azure's (198.18) and everybody else's (198.19)."""
+SOURCES = "service_sources"
+"""The chain that rewrites the source of what subnets with service endpoints send to those services."""
+PEERED = "peered"
+"""The prefixes of peered networks."""
+PRIVATE_TARGETS, PRIVATE_LINKS, PRIVATE_LIVE, PRIVATE_GUARDS = (
+    "private_targets",
+    "private_links",
+    "private_live",
+    "private_guards",
+)
+"""Private endpoints: address and port to service; address to link address; addresses in force; address to judging chain."""
 
 OUTBOUND, INBOUND, INBOUND_FLOATING = "outbound", "inbound", "inbound_floating"
 """Maps from an endpoint's port to the chain that judges it."""
@@ -67,6 +80,7 @@ table ip {TABLE} {{
  }}
  chain crossing {{
   type filter hook forward priority 0; policy drop;
+  ip daddr {LINKS} drop
   ip saddr {PUBLIC} ip daddr {PUBLIC} accept
  }}
  chain arriving {{
@@ -93,6 +107,21 @@ table ip {TABLE} {{
  }}
  set local {{
   type ipv4_addr; flags interval;
+ }}
+ set {PEERED} {{
+  type ipv4_addr; flags interval;
+ }}
+ map {PRIVATE_TARGETS} {{
+  type ipv4_addr . inet_service : ipv4_addr;
+ }}
+ map {PRIVATE_LINKS} {{
+  type ipv4_addr : ipv4_addr;
+ }}
+ set {PRIVATE_LIVE} {{
+  type ipv4_addr;
+ }}
+ map {PRIVATE_GUARDS} {{
+  type ipv4_addr : verdict;
  }}
  map {OUTBOUND} {{
   type ifname : verdict;
@@ -125,6 +154,7 @@ table ip {TABLE} {{
   ct state established,related accept
   ct state invalid drop
   iifname {{ "lo", "{UPLINK}" }} accept
+  iifname "{PEER}*" accept
   iifname vmap @{OUTBOUND}
   counter name "{UNBOUND_OUT}" drop
  }}
@@ -132,6 +162,7 @@ table ip {TABLE} {{
  }}
  chain admitted {{
   ip daddr @local accept
+  ip daddr @{PEERED} accept
   ip daddr {_NOT_PUBLIC} counter name "{NO_ROUTE}" drop
   jump way_out
   counter name "{NO_ROUTE}" drop
@@ -140,13 +171,20 @@ table ip {TABLE} {{
   type nat hook prerouting priority -100; policy accept;
   iifname "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_PUBLIC}
   iifname != "{UPLINK}" ip daddr . meta l4proto . th dport vmap @{FRONTENDS_INTERNAL}
+  iifname != "{UPLINK}" dnat to ip daddr . tcp dport map @{PRIVATE_TARGETS}
   iifname "{UPLINK}" dnat to ip daddr map @{OWNED_IN}
  }}
  chain crossing {{
   type filter hook forward priority 0; policy drop;
+  ct direction original oifname "{UPLINK}" ct status dnat ct original ip daddr != @{PRIVATE_LIVE} drop
   ct state established,related accept
   iifname "{UPLINK}" oifname "{UPLINK}" drop
+  iifname "{PEER}*" oifname "{PEER}*" drop
+  ct original ip daddr vmap @{PRIVATE_GUARDS}
+  iifname "{PEER}*" oifname "{UPLINK}" ct status dnat accept
+  iifname "{PEER}*" oifname "{UPLINK}" drop
   oifname "{UPLINK}" accept
+  oifname "{PEER}*" accept
   ct mark {FLOATING_MARK} oifname vmap @{INBOUND_FLOATING}
   oifname vmap @{INBOUND}
   counter name "{UNBOUND_IN}" drop
@@ -165,8 +203,12 @@ table ip {TABLE} {{
  }}
  chain {EGRESS} {{
  }}
+ chain {SOURCES} {{
+ }}
  chain rewrite {{
   type nat hook postrouting priority 100; policy accept;
+  oifname "{UPLINK}" snat to ct original ip daddr map @{PRIVATE_LINKS}
+  oifname "{UPLINK}" jump {SOURCES}
   oifname "{UPLINK}" snat to ip saddr map @{OWNED_OUT}
   oifname "{UPLINK}" jump {EGRESS}
  }}
@@ -185,18 +227,25 @@ def router() -> str:
 
 
 def fill(network: Network) -> str:
-    """What a network's own values are in its router's table, whatever they were."""
+    """What a network's own values are in its router's table, whatever they were, but for its private endpoints."""
     lines = [
         f"flush set ip {TABLE} local",
+        f"flush set ip {TABLE} {PEERED}",
         f"flush chain ip {TABLE} way_out",
         f"flush chain ip {TABLE} {EGRESS}",
+        f"flush chain ip {TABLE} {SOURCES}",
         f"flush map ip {TABLE} {OWNED_IN}",
         f"flush map ip {TABLE} {OWNED_OUT}",
         f"add element ip {TABLE} local {{ {', '.join(network.prefixes)} }}",
     ]
+    if network.peered:
+        lines.append(f"add element ip {TABLE} {PEERED} {{ {', '.join(network.peered)} }}")
     for public, private in network.owned:
         lines.append(f"add element ip {TABLE} {OWNED_IN} {{ {public} : {private} }}")
         lines.append(f"add element ip {TABLE} {OWNED_OUT} {{ {private} : {public} }}")
+    for source in network.sources:
+        match = f"ip saddr {source.prefix} ip daddr {{ {', '.join(source.destinations)} }}"
+        lines.append(f"add rule ip {TABLE} {SOURCES} {match} snat to {source.link}")
     if network.egress is not None:
         lines.append(f"add rule ip {TABLE} way_out accept")
         lines.append(f"add rule ip {TABLE} {EGRESS} snat to {network.egress}")

@@ -22,11 +22,12 @@ from ringfence.desired.state import (
     Key,
     Network,
     Observed,
+    Peering,
     ServiceMap,
     View,
 )
 from ringfence.drivers.base import Failure, RuleCount
-from ringfence.drivers.linux import balancers, filters, links, networks, services, stamps
+from ringfence.drivers.linux import balancers, filters, links, networks, peers, services, stamps
 from ringfence.drivers.linux.ground import Ground, Missing
 from ringfence.drivers.linux.loop import LoopThread
 from ringfence.drivers.linux.probes import Prober
@@ -43,7 +44,7 @@ _EXPECTED = (OSError, NftError, Missing, links.AddressTaken, ValueError)
 
 
 class Fabric:
-    """The verbs of the driver for the six kinds of network items.
+    """The verbs of the driver for the seven kinds of network items.
 
     `prepare` first. `observe`, `put` and `drop` are for one thread at a time; the others for any.
     """
@@ -128,6 +129,8 @@ class Fabric:
         match item:
             case Network():
                 place = self._put_network(item)
+            case Peering():
+                place = self._put_peering(item)
             case Endpoint():
                 place = self._put_endpoint(item)
             case ServiceMap():
@@ -159,6 +162,12 @@ class Fabric:
             self._ground.give_up(name)
             self._ground.keep_open(networks.create(self._ground.namespaces, self._ground.edge, item))
         return Place("network", item.fingerprint, name)
+
+    def _put_peering(self, item: Peering) -> Place:
+        one, other = self._ground.router_of(item.one), self._ground.router_of(item.other)
+        if item.key in self._ground.places:
+            self._drop_peering(item.key)
+        return Place("peering", item.fingerprint, one.name, link=peers.join(one, other, item))
 
     def _put_endpoint(self, item: Endpoint) -> Place:
         router = self._ground.router_of(item.network)
@@ -209,6 +218,7 @@ class Fabric:
             (self._ground.of_kind("balancer", keys), self._drop_balancer),
             (self._ground.of_kind("filter", keys), self._drop_filter),
             (self._ground.of_kind("services", keys), self._drop_services),
+            (self._ground.of_kind("peering", keys), self._drop_peering),
         )
         for group, verb in verbs:
             for key in group:
@@ -224,6 +234,11 @@ class Fabric:
     def _drop_balancer(self, key: Key) -> None:
         self._prober.forget(key)
         balancers.drop(self._ground.router_named(self._ground.places[key].router), self._ground.edge, key)
+        del self._ground.places[key]
+
+    def _drop_peering(self, key: Key) -> None:
+        place = self._ground.places[key]
+        peers.cut(self._ground.router_named(place.router), place.link)
         del self._ground.places[key]
 
     def _drop_filter(self, key: Key) -> None:

@@ -20,7 +20,7 @@ from ringfence.drivers.linux.namespaces import Namespace
 from ringfence.drivers.linux.rendering import Label, Program
 from ringfence.drivers.linux.stamps import TABLE, Stamp, in_chains, stamp
 
-_PORT_MAPS = (chains.OUTBOUND, chains.INBOUND, chains.INBOUND_FLOATING)
+_PORT_MAPS = (chains.OUTBOUND, chains.INBOUND, chains.INBOUND_FLOATING, chains.PRIVATE_GUARDS)
 
 
 class Labels:

@@ -18,6 +18,8 @@ from ringfence.kernel.netlink import Link, NetlinkError, VethEnd
 GATEWAY = "169.254.1.1"
 GATEWAY_MAC = bytes.fromhex("123456789abc")  # Azure's virtual gateway
 _OPERATIONAL_WITHIN_S = 2.0
+PEER = "p"
+"""How the names of links to peered routers begin."""
 UPLINK = "edge"
 """The name of a router's link to the edge."""
 
@@ -38,11 +40,16 @@ def edge_port_name(index: int) -> str:
     return f"x{index}"
 
 
+def peer_port_name(index: int) -> str:
+    """The link, in a router, to the peered router with this index."""
+    return f"{PEER}{index}"
+
+
 def attach(endpoint: Namespace, router: Namespace, address: str, alias: str) -> int:
     """Join an endpoint to its router; returns its link there. The stamp comes last: an endpoint that has it works."""
     index = router.new_index()
     mac = b"\x02\x00" + ipaddress.IPv4Address(address).packed
-    _add_pair(router, VethEnd(port_name(address), index, GATEWAY_MAC), endpoint, VethEnd("eth0", _ETH0, mac))
+    pair(router, VethEnd(port_name(address), index, GATEWAY_MAC), endpoint, VethEnd("eth0", _ETH0, mac))
     inside = endpoint.rtnl
     inside.set_up(_ETH0)
     inside.add_address(_ETH0, address)
@@ -53,7 +60,7 @@ def attach(endpoint: Namespace, router: Namespace, address: str, alias: str) -> 
     router.rtnl.add_neighbour(index, address, mac)
     router.rtnl.add_route(f"{address}/32", link=index)
     router.rtnl.commit()
-    _await_operational(endpoint, _ETH0)
+    await_operational(endpoint, _ETH0)
     router.rtnl.set_alias(index, alias)
     router.rtnl.commit()
     return index
@@ -76,7 +83,7 @@ def join_edge(router: Namespace, edge: Namespace, index: int, alias: str) -> Non
     """Join a router to the edge; the router's default route is there. What may take it is a matter of rules."""
     far = edge.new_index()
     router_mac = b"\x02\x01" + index.to_bytes(4, "big")
-    _add_pair(edge, VethEnd(edge_port_name(index), far, GATEWAY_MAC), router, VethEnd(UPLINK, _ETH0, router_mac))
+    pair(edge, VethEnd(edge_port_name(index), far, GATEWAY_MAC), router, VethEnd(UPLINK, _ETH0, router_mac))
     router.rtnl.set_up(_ETH0)
     router.rtnl.add_neighbour(_ETH0, GATEWAY, GATEWAY_MAC)
     router.rtnl.add_route("0.0.0.0/0", link=_ETH0, via=GATEWAY)
@@ -84,7 +91,7 @@ def join_edge(router: Namespace, edge: Namespace, index: int, alias: str) -> Non
     edge.rtnl.set_up(far)
     edge.rtnl.add_neighbour(far, GATEWAY, router_mac)
     edge.rtnl.commit()
-    _await_operational(router, _ETH0)
+    await_operational(router, _ETH0)
     router.rtnl.set_alias(_ETH0, alias)
     router.rtnl.commit()
 
@@ -112,7 +119,7 @@ def find(namespace: Namespace, name: str) -> Link | None:
     return namespace.rtnl.link(name)
 
 
-def _await_operational(namespace: Namespace, index: int) -> None:
+def await_operational(namespace: Namespace, index: int) -> None:
     """The end that came up first sends nothing until the kernel has noticed that the other one is up, too."""
     until = time.monotonic() + _OPERATIONAL_WITHIN_S
     while not namespace.rtnl.is_operational(index):
@@ -121,7 +128,7 @@ def _await_operational(namespace: Namespace, index: int) -> None:
         time.sleep(0.001)
 
 
-def _add_pair(here: Namespace, end: VethEnd, there: Namespace, peer: VethEnd) -> None:
+def pair(here: Namespace, end: VethEnd, there: Namespace, peer: VethEnd) -> None:
     """Raises AddressTaken when a stamped link has this name.
 
     A link of this name without a stamp was dropped a moment ago, and the kernel has not freed its namespace yet; it
@@ -139,10 +146,10 @@ def _add_pair(here: Namespace, end: VethEnd, there: Namespace, peer: VethEnd) ->
         if leftover is not None and leftover.alias:
             raise AddressTaken(f"the link {end.name} belongs to {leftover.alias}")
         if leftover is not None:
-            _delete(here, leftover.index)
+            delete(here, leftover.index)
 
 
-def _delete(namespace: Namespace, index: int) -> None:
+def delete(namespace: Namespace, index: int) -> None:
     namespace.rtnl.delete_link(index)
     try:
         namespace.rtnl.commit()

@@ -88,6 +88,7 @@ def update(router: Namespace, edge: Namespace, network: Network) -> None:
         router.nft.run(f"add table ip {stamps.TABLE}\ndelete table ip {stamps.TABLE}\n{chains.router()}")
     _blackhole(router, frozenset(network.prefixes))
     router.nft.run("\n".join([*(f"delete chain ip {stamps.TABLE} {name}" for name in stale), chains.fill(network)]))
+    _private(router, network)
     publish(router, edge)
     router.nft.run(f"add chain ip {stamps.TABLE} {stamp.chain}")
 
@@ -100,6 +101,28 @@ def _blackhole(router: Namespace, prefixes: frozenset[str]) -> None:
     for prefix in sorted(prefixes - present):
         router.rtnl.add_route(prefix, kind="blackhole")
     router.rtnl.commit()
+
+
+def _private(router: Namespace, network: Network) -> None:
+    """Turn the maps over to a network's private endpoints, element by element: flushing them would lose connections."""
+    targets = {f"{one.address} . {one.port}": one.target for one in network.private}
+    links_ = {one.address: one.link for one in network.private}
+    lines = [*_turned(router, chains.PRIVATE_TARGETS, targets), *_turned(router, chains.PRIVATE_LINKS, links_)]
+    lines.append(f"flush set ip {stamps.TABLE} {chains.PRIVATE_LIVE}")
+    if links_:
+        lines.append(f"add element ip {stamps.TABLE} {chains.PRIVATE_LIVE} {{ {', '.join(links_)} }}")
+    router.nft.run("\n".join(lines))
+
+
+def _turned(router: Namespace, table_map: str, wanted: Mapping[str, str]) -> list[str]:
+    present = {}
+    for key, value in elements(router, table_map):
+        name = " . ".join(map(str, key["concat"])) if isinstance(key, dict) else str(key)
+        present[name] = str(value)
+    stale = [key for key, value in present.items() if wanted.get(key) != value]
+    fresh = [key for key, value in wanted.items() if present.get(key) != value]
+    lines = [f"delete element ip {stamps.TABLE} {table_map} {{ {key} }}" for key in stale]
+    return lines + [f"add element ip {stamps.TABLE} {table_map} {{ {key} : {wanted[key]} }}" for key in fresh]
 
 
 def destroy(namespaces: Namespaces, router: Namespace) -> None:
@@ -137,8 +160,11 @@ def elements(namespace: Namespace, table_map: str) -> list[tuple[object, object]
 
 
 def _egress(router: Namespace) -> set[str]:
-    for entry in router.nft.query(f"list chain ip {stamps.TABLE} {chains.EGRESS}"):
-        match entry:
-            case {"rule": {"expr": [{"snat": {"addr": str(address)}}]}}:
-                return {address}
-    return set()
+    """Every address that something leaves a router as."""
+    found = {str(link) for _, link in elements(router, chains.PRIVATE_LINKS)}
+    for chain in (chains.EGRESS, chains.SOURCES):
+        for entry in router.nft.query(f"list chain ip {stamps.TABLE} {chain}"):
+            match entry:
+                case {"rule": {"expr": [*_, {"snat": {"addr": str(address)}}]}}:
+                    found.add(address)
+    return found

@@ -14,13 +14,12 @@ import json
 import os
 import platform
 import shutil
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import socket  # isort: skip
 
 from ringfence.desired.state import Flow, Image, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
@@ -63,6 +62,7 @@ class Pulls:
         self._jobs: dict[Key, _Job] = {}
         self._lock = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
+        self._authorities: tuple[int, ssl.SSLContext] | None = None
 
     def prepare(self) -> None:
         image_store.prepare(self._folders)
@@ -137,8 +137,7 @@ class Pulls:
     def _pull(self, job: _Job) -> str:
         """The digest of a manifest whose root lies ready. Raises PullFailed, BadImage."""
         item = job.item
-        trust = ssl.create_default_context(cafile=str(self._folders.trust))
-        session = Session(lambda kind: self._dial(item.endpoint, kind), item.endpoint, trust, self._credentials(item))
+        session = Session(lambda kind: self._dial(item.endpoint, kind), item.endpoint, self._trust(), self._credentials(item))
         with contextlib.closing(session):
             answer = session.manifest(item.registry, item.repository, item.reference)
             if answer.media_type in _INDEXES:
@@ -150,6 +149,14 @@ class Pulls:
                 if not (self._folders.images / "roots" / digest / "image.json").exists():
                     self._make(job, session, digest, _object(answer.body))
         return digest
+
+    def _trust(self) -> ssl.SSLContext:
+        """Who is believed. Reading the authorities takes longer than all of a pull that finds its image here, so it is kept."""
+        changed = self._folders.trust.stat().st_mtime_ns
+        with self._lock:
+            if self._authorities is None or self._authorities[0] != changed:
+                self._authorities = changed, ssl.create_default_context(cafile=str(self._folders.trust))
+            return self._authorities[1]
 
     def _make(self, job: _Job, session: Session, digest: str, manifest: Mapping[str, object]) -> None:
         made = self._folders.images / f".new-{slug(job.item.key)}-{digest[:16]}-{threading.get_ident():x}"

@@ -45,7 +45,7 @@ class Program:
     """What a filter needs in a table.
 
     sets: for each rule set its chains and their lines. pairs: the chains of bindings, which jump to those.
-    counters: what each counts. ports: elements of the three port maps.
+    counters: what each counts. ports: elements of the maps that lead to chains, by port or address.
     """
 
     sets: Mapping[str, Mapping[str, tuple[str, ...]]]
@@ -81,10 +81,16 @@ def render(item: Filter) -> Program:
         sets[name] = {f"{name}.{side.letter}": _rules(rule_set, name, side, counters) for side in _SIDES}
     pairs: dict[str, tuple[str, ...]] = {}
     ports: dict[str, dict[str, str]] = {side.port_map: {} for side in _SIDES}
+    ports[chains.PRIVATE_GUARDS] = {}
     for binding, side in itertools.product(item.bindings, _SIDES):
+        if binding.private and side is not _FLOATING:
+            continue
         chain, body = _binding(binding, names, side)
         pairs[chain] = body
-        ports[side.port_map][links.port_name(binding.address)] = chain
+        if binding.private:
+            ports[chains.PRIVATE_GUARDS][binding.address] = chain
+        else:
+            ports[side.port_map][links.port_name(binding.address)] = chain
     return Program(sets, pairs, counters, ports)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ringfence.desired.state import Key
-from ringfence.drivers.linux import links, networks, stamps
+from ringfence.drivers.linux import links, networks, peers, stamps
 from ringfence.drivers.linux.namespaces import Namespace, Namespaces
 
 _ENDPOINT = re.compile(r"e[0-9a-f]{10}")
@@ -23,7 +23,7 @@ class Place:
     """Where an item of ours is.
 
     router: the namespace of its network. endpoint: the namespace of the endpoint, for endpoints and service maps.
-    link: the index of an endpoint's link in the router. fingerprint: "" for something that was begun and not finished.
+    link: the index of an endpoint's or peering's link in the router. fingerprint: "" for what was begun and not finished.
     """
 
     kind: str
@@ -74,6 +74,8 @@ def _router(router: Namespace, names: frozenset[str]) -> Iterator[tuple[Key, Pla
         return
     yield owner.key, Place("network", "", router.name)
     yield from _endpoints(router, names)
+    for key, fingerprint, link in peers.seen(router):
+        yield key, Place("peering", fingerprint, router.name, link=link)
     for stamp in stamps.in_chains(router.chains(stamps.TABLE)):
         yield stamp.key, Place(stamp.kind, stamp.fingerprint, router.name)
 

@@ -22,7 +22,7 @@ _ALIAS = re.compile(rf"{_LAYOUT}:(?P<key>{_KEY.pattern}):(?P<fingerprint>[0-9a-f
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """kind: "network", "filter", "balancer", "services" or "endpoint"."""
+    """kind: "network", "filter", "balancer", "services", "endpoint" or "peering"."""
 
     kind: str
     key: str

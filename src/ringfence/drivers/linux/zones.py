@@ -1,12 +1,12 @@
 """What a resolver answers: records in, wire format out. Pure; sockets are in `resolvers`.
 
-A records and aliases; other types exist but are empty; names that no record matches do
-not exist (NXDOMAIN with a short-lived SOA, so that a name created later is seen soon).
+Records of the common types and aliases; types that a name does not have are empty; names that no
+record matches do not exist (NXDOMAIN with a short-lived SOA, so that a name created later is seen soon).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dns.exception
 import dns.flags
@@ -24,6 +24,7 @@ _LARGEST_UDP_PLAIN, _LARGEST_TCP = 512, 65535
 _LONGEST_CHAIN = 16
 _MOST_CACHED = 4096
 _HEADER = 12
+_KINDS = ("A", "AAAA", "CNAME", "MX", "PTR", "SOA", "SRV", "TXT")
 _NEGATIVE_TTL = 1
 _SOA = f"ns.azure-dns.internal. hostmaster.azure-dns.internal. 1 3600 600 86400 {_NEGATIVE_TTL}"
 
@@ -32,24 +33,24 @@ class Zone:
     """The records of one view, and the answers already rendered from them."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._exact: dict[str, Record] = {}
-        self._below: dict[str, Record] = {}
+        self._exact: dict[str, dict[str, Record]] = {}
+        self._below: dict[str, dict[str, Record]] = {}
         for record in records:
-            if record.kind not in ("A", "CNAME"):
-                raise ValueError(f"record {record.name} has the kind {record.kind!r}; A and CNAME are served")
+            if record.kind not in _KINDS:
+                raise ValueError(f"record {record.name} has the kind {record.kind!r}; served are {', '.join(_KINDS)}")
             if record.name.startswith("*."):
-                self._below[record.name[2:]] = record
+                self._below.setdefault(record.name[2:], {})[record.kind] = record
             else:
-                self._exact[record.name] = record
+                self._exact.setdefault(record.name, {})[record.kind] = record
         self._rendered: dict[tuple[bytes, bool], bytes] = {}
 
-    def find(self, name: str) -> Record | None:
-        """The record for a name (lower case, no final dot): exact first, then the wildcard with the longest suffix."""
-        record = self._exact.get(name)
-        while record is None and "." in name:
+    def find(self, name: str) -> Mapping[str, Record] | None:
+        """The records, by kind, for a name (lower case, no final dot): exact, else of the wildcard with the longest suffix."""
+        found = self._exact.get(name)
+        while found is None and "." in name:
             name = name.partition(".")[2]
-            record = self._below.get(name)
-        return record
+            found = self._below.get(name)
+        return found
 
     def answer(self, query: bytes, *, tcp: bool) -> bytes | None:
         """The answer to a query in wire format, or None for what deserves none."""
@@ -82,17 +83,20 @@ class Zone:
 
     def _fill(self, response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> None:
         for _ in range(_LONGEST_CHAIN):
-            record = self.find(name.to_text(omit_final_dot=True).lower())
-            if record is None:
+            found = self.find(name.to_text(omit_final_dot=True).lower())
+            if found is None:
                 response.set_rcode(dns.rcode.NXDOMAIN)
                 break
-            if record.kind == "A":
-                if kind in (dns.rdatatype.A, dns.rdatatype.ANY):
-                    response.answer.append(dns.rrset.from_text_list(name, record.ttl, "IN", "A", record.values))
+            alias = found.get("CNAME")
+            if alias is None:
+                for kind_name, record in found.items():
+                    if kind in (dns.rdatatype.from_text(kind_name), dns.rdatatype.ANY):
+                        response.answer.append(dns.rrset.from_text_list(name, record.ttl, "IN", kind_name, record.values))
+                if response.answer and response.answer[-1].rdtype != dns.rdatatype.CNAME:
                     return
                 break
-            target = dns.name.from_text(record.values[0])
-            response.answer.append(dns.rrset.from_text(name, record.ttl, "IN", "CNAME", target.to_text()))
+            target = dns.name.from_text(alias.values[0])
+            response.answer.append(dns.rrset.from_text(name, alias.ttl, "IN", "CNAME", target.to_text()))
             if kind == dns.rdatatype.CNAME:
                 return
             name = target

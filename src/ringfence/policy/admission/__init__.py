@@ -69,7 +69,8 @@ _BY_TYPE: Mapping[str, _Rules] = {
     compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
     compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     network_nouns.INTERFACE: _Rules(
-        (*interfaces.SHAPE, references.targets_exist), (*interfaces.RULES, balancing.interface_joins)
+        (*private_link.INTERFACE_SHAPE, *interfaces.SHAPE, references.targets_exist),
+        (*interfaces.RULES, balancing.interface_joins),
     ),
     balancing_nouns.PUBLIC_ADDRESS: _Rules(rules=public_addresses.RULES),
     balancing_nouns.BALANCER: _Rules((*balancing.BALANCER_SHAPE, references.targets_exist), balancing.BALANCER_RULES),
@@ -119,6 +120,7 @@ def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:
     """Why `resource` cannot go. snapshot: all that would go with it is already in state Deleting."""
     return (
         *references.nobody_uses(snapshot, resource),
+        *pools.may_go(snapshot, resource),
         *references.owner_keeps_its_own(snapshot, resource),
         *authorization.role_is_unused(snapshot, resource),
         *authorization.somebody_assigns(snapshot, resource),

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 from ringfence.model import errors, ml, network
 from ringfence.model.ml import ClusterPurpose
-from ringfence.model.resource import ProvisioningState, Resource
-from ringfence.policy import clusters, companions, sizes
+from ringfence.model.resource import ProvisioningState, region_of
+from ringfence.policy import clusters, sizes
+from ringfence.policy.admission import attaching, tls
 from ringfence.policy.admission import clusters as cluster_rules
 from ringfence.policy.admission import ml as ml_rules
 from ringfence.policy.admission import pools as pool_rules
-from ringfence.policy.admission import tls
 from ringfence.policy.admission.case import Case, Finding, unsupported
 
 _BASE = "properties.properties"
@@ -29,13 +29,11 @@ def aks(case: Case) -> ml.Aks:
 
 
 def kind_is_aks(case: Case) -> Iterator[Finding]:
-    """Of the kinds of compute, AKS is the one with an engine behind it, and it is made, not attached."""
+    """Of the kinds of compute, AKS is the one with an engine behind it."""
     assert isinstance(case.new.properties, ml.Compute)
     asked = case.new.properties
     if asked.compute_type.lower() != "aks":
         yield unsupported(f"computes of type '{asked.compute_type[:100]}'", "properties.computeType", "Use AKS.")
-    if case.old is None and asked.resource_id is not None:
-        yield unsupported("attached clusters", "properties.resourceId", "Let the compute make its cluster.")
 
 
 def networking_is_all_or_nothing(case: Case) -> Iterator[Finding]:
@@ -111,55 +109,52 @@ def _invalid(message: str, target: str) -> errors.Invalid:
 
 
 def size_fits_the_purpose(case: Case) -> Iterator[Finding]:
-    """FastProd: at least three nodes and twelve cores; DevTest: one node."""
-    asked = aks(case)
-    size = sizes.size(asked.agent_vm_size)
-    if size is None:
-        yield errors.Invalid(
-            "InvalidParameter",
-            f"The VM size '{asked.agent_vm_size[:100]}' is not known. Sizes: {', '.join(sizes.NAMES)}.",
-            target=f"{_BASE}.agentVmSize",
+    """FastProd: at least three nodes and twelve cores; DevTest: one node. Of an attached cluster, the nodes it has."""
+    asked, field = aks(case), f"{_BASE}.agentCount"
+    if case.old is not None and asked.agent_count == clusters.aks(case.old).agent_count:
+        return
+    cluster = clusters.cluster_of(case.snapshot, case.new)
+    pools = [clusters.pool(one) for one in clusters.pools_of(case.snapshot, cluster)] if cluster is not None else []
+    known = [(pool.count, sizes.size(pool.vm_size)) for pool in pools]
+    if any(size is None for _, size in known):
+        yield _invalid(
+            f"The VM size '{asked.agent_vm_size[:100]}' is not known. Sizes: {', '.join(sizes.NAMES)}.", f"{_BASE}.agentVmSize"
         )
         return
-    nodes, cores = _LEAST[asked.cluster_purpose]
-    if not 1 <= asked.agent_count <= pool_rules.MOST_NODES:
-        yield _invalid(f"agentCount is {asked.agent_count}; it is from 1 to {pool_rules.MOST_NODES}.", f"{_BASE}.agentCount")
-    elif asked.agent_count < nodes or asked.agent_count * size.cores < cores:
+    have = sum(count for count, _ in known), sum(count * size.cores for count, size in known if size is not None)
+    least = _LEAST[asked.cluster_purpose]
+    if any(not 0 <= count <= pool_rules.MOST_NODES for count, _ in known) or have[0] < 1:
+        yield _invalid(f"agentCount is {asked.agent_count}; it is from 1 to {pool_rules.MOST_NODES}.", field)
+    elif have[0] < least[0] or have[1] < least[1]:
         yield _invalid(
-            f"A cluster for {asked.cluster_purpose.value} has at least {nodes} nodes and {cores} cores; {asked.agent_count} of "
-            f"{asked.agent_vm_size} are {asked.agent_count * size.cores} cores. Use more or larger nodes, or DevTest.",
-            f"{_BASE}.agentCount",
+            f"A cluster for {asked.cluster_purpose.value} has at least {least[0]} nodes and {least[1]} cores; {have[0]} of "
+            f"{', '.join(sorted({pool.vm_size for pool in pools}))} are {have[1]} cores. Use more or larger nodes, or DevTest.",
+            field,
         )
 
 
 def plan_stays(case: Case) -> Iterator[Finding]:
     """A cluster keeps its address plan and the size of its nodes (AKS: PropertyChangeNotAllowed)."""
-    if case.old is None or not isinstance(case.old.properties, ml.Compute):
+    cluster = clusters.cluster_of(case.snapshot, case.new)
+    if case.old is None or cluster is None or not isinstance(case.new.properties, ml.Compute):
         return
-    before, after = case.old.properties.properties, aks(case)
+    plan, named, subnet = clusters.of(cluster), aks(case).networking, clusters.nodes_subnet(case.snapshot, cluster).key
+    before, after = clusters.aks(case.old).agent_vm_size, aks(case).agent_vm_size
+    first = next(iter(clusters.pools_of(case.snapshot, cluster)), None)
+    size = clusters.pool(first).vm_size if first is not None else before
+    where = case.new.properties.compute_location
     pairs = (
-        ("networkProfile.serviceCidr", before.service_cidr, after.service_cidr),
-        ("networkProfile.dnsServiceIP", before.dns_service_ip, after.dns_service_ip),
-        ("networkProfile.dockerBridgeCidr", before.docker_bridge_cidr, after.docker_bridge_cidr),
-        ("agentPoolProfile.vnetSubnetID", _subnet(case, case.old), _subnet(case, case.new)),
-        ("agentPoolProfile.vmSize", before.agent_vm_size.lower(), after.agent_vm_size.lower()),
-        ("location", companions.region(case.old), companions.region(case.new)),
+        ("networkProfile.serviceCidr", plan.service_cidr, named.service_cidr or plan.service_cidr),
+        ("networkProfile.dnsServiceIP", plan.dns_service_ip, named.dns_service_ip or plan.dns_service_ip),
+        ("networkProfile.dockerBridgeCidr", plan.docker_bridge_cidr, named.docker_bridge_cidr or plan.docker_bridge_cidr),
+        ("agentPoolProfile.vnetSubnetID", subnet, (named.subnet_id or subnet).lower()),
+        ("agentPoolProfile.vmSize", size.lower(), size.lower() if after == before else after.lower()),
+        ("location", cluster.region, region_of(where) if where else cluster.region),
     )
     for name, was, wanted in pairs:
         if was != wanted:
             message = f"Changing property '{name}' is not allowed. It is {was}; create another cluster for {wanted}."
             yield errors.Invalid("PropertyChangeNotAllowed", message, target=name)
-
-
-def _subnet(case: Case, owner: Resource) -> str:
-    """The subnet of a compute's nodes: the one it names, else where they are, which is what clients put back."""
-    named, cluster = clusters.aks(owner).networking.subnet_id, clusters.cluster_of(case.snapshot, owner)
-    if named or cluster is None:
-        return (named or "").lower()
-    assert isinstance(owner.properties, ml.Compute)
-    # Of a cluster of its own the snapshot knows already what is asked for.
-    attached = owner.properties.resource_id is not None
-    return (clusters.nodes_subnet(case.snapshot, cluster) if attached else companions.own_subnet(cluster)).key
 
 
 def services_still_fit(case: Case) -> Iterator[Finding]:
@@ -168,10 +163,11 @@ def services_still_fit(case: Case) -> Iterator[Finding]:
         yield from ml_rules.services_fit(case.snapshot, case.new, f"{_BASE}.agentCount")
 
 
-SHAPE = (kind_is_aks, networking_is_all_or_nothing, subnet_id_is_an_id, ranges_are_well_formed, *tls.SHAPE)
+SHAPE = (kind_is_aks, *attaching.SHAPE, networking_is_all_or_nothing, subnet_id_is_an_id, ranges_are_well_formed, *tls.SHAPE)
 RULES = (
     its_cluster_is_allowed,
     balancer_subnet_takes_frontends,
+    *attaching.RULES,
     size_fits_the_purpose,
     plan_stays,
     services_still_fit,

@@ -7,15 +7,21 @@ pods is counted in `desired.alloc`, where the addresses are given out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from ringfence.model import compute, errors, network
 from ringfence.model.resource import Resource
-from ringfence.policy import clusters
+from ringfence.policy import clusters, companions
+from ringfence.policy.admission import cluster_features, private_clusters
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4
 
 SERVICE, DNS, BRIDGE = "networkProfile.serviceCIDR", "networkProfile.dnsServiceIP", "networkProfile.dockerBridgeCidr"
+POD, POOLS = "networkProfile.podCidr", "agentPoolProfiles"
+MOST_POOLS = 100
+MOST_KUBENET_NODES = 400
+_PREFIX = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,43}[A-Za-z0-9]")
 #: Not for services, pods or networks of a cluster (RULES.md section 4.1).
 BANNED = tuple(map(IPv4Network, ("169.254.0.0/16", "172.30.0.0/16", "172.31.0.0/16", "192.0.2.0/24")))
 
@@ -164,7 +170,120 @@ def bridge_is_clear(case: Case) -> Iterator[Finding]:
             )
 
 
-SHAPE = (trio_is_all_or_nothing, ranges_are_well_formed)
+def pod_range_is_allowed(case: Case) -> Iterator[Finding]:
+    """The banned ranges hold for pods as well, and pods and services do not share addresses (RULES.md section 4.1)."""
+    text = asked(case).network_profile.pod_cidr
+    if not text:
+        return
+    range_ = ipv4(text)
+    if range_ is None:
+        yield invalid(f"The pod CIDR '{text[:100]}' is not a network in CIDR notation.", POD)
+        return
+    yield from _banned(range_, f"The pod CIDR {range_}", POD)
+    service = IPv4Network(asked(case).service_cidr)
+    if range_.overlaps(service):
+        yield invalid(f"The pod CIDR {range_} overlaps the service CIDR {service}.", POD)
+    for subnet, prefix in _subnets(case):
+        if range_.overlaps(prefix):
+            yield invalid(f"The pod CIDR {range_} overlaps the range {prefix} of the subnet '{subnet.id.name}'.", POD)
+
+
+def kubenet_has_its_subnet_alone(case: Case) -> Iterator[Finding]:
+    """kubenet: one cluster in a subnet, because its routes are the subnet's, and 400 nodes at most (RULES.md section 4.2)."""
+    if not _kubenet(case.new):
+        return
+    nodes = clusters.node_count(case.snapshot, case.new)
+    if nodes > MOST_KUBENET_NODES:
+        yield invalid(f"A cluster with kubenet has at most {MOST_KUBENET_NODES} nodes; {nodes} are asked for.", POOLS)
+    mine = {clusters.subnet_of(case.snapshot, pool) for pool in clusters.pools_of(case.snapshot, case.new)}
+    for other in case.snapshot.of_type(compute.MANAGED_CLUSTER):
+        theirs = {clusters.subnet_of(case.snapshot, pool) for pool in clusters.pools_of(case.snapshot, other)}
+        if other.key != case.new.key and mine & theirs:
+            yield invalid(
+                f"The subnet {next(iter(mine & theirs))} is used by the cluster '{other.id.name}'; with kubenet a subnet holds "
+                "one cluster. Use another subnet.",
+                POOLS,
+            )
+
+
+def _kubenet(cluster: Resource) -> bool:
+    return (clusters.of(cluster).network_profile.network_plugin or "").lower() == "kubenet"
+
+
+def prefix_is_allowed(case: Case) -> Iterator[Finding]:
+    """The DNS prefix: 3 to 45 letters, digits and hyphens (RULES.md section 4.1)."""
+    prefix = asked(case).dns_prefix or asked(case).fqdn_subdomain
+    if prefix is None:
+        yield errors.Invalid("InvalidParameter", "Required parameter dnsPrefix is missing (null).", target="dnsPrefix")
+    elif not _PREFIX.fullmatch(prefix):
+        yield invalid(
+            f"The DNS prefix '{prefix[:100]}' is invalid. It has 3 to 45 letters, digits and '-', begins with a letter and ends "
+            "with a letter or digit.",
+            "dnsPrefix",
+        )
+
+
+def somebody_acts_for_it(case: Case) -> Iterator[Finding]:
+    """A cluster acts with an identity of its own, or as a service principal whose secret was right."""
+    profile = asked(case).service_principal_profile
+    if profile.client_id.lower() != "msi":
+        if profile.object_id is None:
+            yield errors.Invalid(
+                "ServicePrincipalValidationClientError",
+                f"The credentials of the service principal '{profile.client_id[:100]}' are missing. Give its secret "
+                "(servicePrincipalProfile.secret).",
+                target="servicePrincipalProfile.secret",
+            )
+        if case.new.identity is not None and case.new.identity.get("type") != "None":
+            yield invalid("A cluster has a service principal or a managed identity, not both.", "servicePrincipalProfile")
+    elif case.new.identity is None or case.new.identity.get("type") == "None":
+        yield invalid(
+            "Required parameter servicePrincipalProfile is missing (null), and the cluster has no managed identity.",
+            "servicePrincipalProfile",
+        )
+
+
+def version_is_served(case: Case) -> Iterator[Finding]:
+    """The one version of Kubernetes whose documents are spoken, or its minor version."""
+    version = asked(case).kubernetes_version
+    if version not in (compute.KUBERNETES_VERSION, compute.KUBERNETES_VERSION.rpartition(".")[0]):
+        yield errors.Invalid(
+            "K8sVersionNotSupported",
+            f"Managed cluster {case.new.id.name} is on version {version[:50]} which is not supported in this region. Use "
+            f"{compute.KUBERNETES_VERSION}, or leave the version out.",
+            target="kubernetesVersion",
+        )
+
+
+def has_a_system_pool(case: Case) -> Iterator[Finding]:
+    """At least one pool of mode System, and at most a hundred pools."""
+    pools = [clusters.pool(one) for one in clusters.pools_of(case.snapshot, case.new)]
+    if not any(pool.mode.lower() == "system" for pool in pools):
+        yield invalid("There must be at least one agent pool of mode System (agentPoolProfiles).", POOLS)
+    if len(pools) > MOST_POOLS:
+        yield invalid(f"A cluster has at most {MOST_POOLS} agent pools; {len(pools)} are asked for.", POOLS)
+
+
+def plan_stays(case: Case) -> Iterator[Finding]:
+    """What a cluster keeps for life (AKS: PropertyChangeNotAllowed)."""
+    if case.old is None:
+        return
+    before, after = clusters.of(case.old), asked(case)
+    pairs = (
+        ("networkProfile.serviceCidr", before.service_cidr, after.service_cidr),
+        ("networkProfile.dnsServiceIP", before.dns_service_ip, after.dns_service_ip),
+        ("networkProfile.dockerBridgeCidr", before.docker_bridge_cidr, after.docker_bridge_cidr),
+        ("dnsPrefix", (before.dns_prefix or "").lower(), (after.dns_prefix or "").lower()),
+        ("nodeResourceGroup", companions.node_group(case.old).key, companions.node_group(case.new).key),
+        ("apiServerAccessProfile.enablePrivateCluster", before.private, after.private),
+    )
+    for name, was, wanted in pairs:
+        if was != wanted:
+            message = f"Changing property '{name}' is not allowed. It is {was}; create another cluster for {wanted}."
+            yield errors.Invalid("PropertyChangeNotAllowed", message, target=name)
+
+
+SHAPE = (trio_is_all_or_nothing, ranges_are_well_formed, prefix_is_allowed)
 #: What holds for every cluster, whoever asks for it.
 PLAN = (
     service_range_is_clear_of_subnets,
@@ -174,4 +293,15 @@ PLAN = (
     dns_address_is_in_the_service_range,
     bridge_is_clear,
 )
-RULES = PLAN
+RULES = (
+    *PLAN,
+    pod_range_is_allowed,
+    kubenet_has_its_subnet_alone,
+    somebody_acts_for_it,
+    version_is_served,
+    has_a_system_pool,
+    plan_stays,
+    *private_clusters.RULES,
+    cluster_features.cluster_is_enforceable,
+    cluster_features.network_is_enforceable,
+)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ringfence.model import (
     access,
     balancing,
+    compute,
     containers,
     deployment,
     errors,
@@ -26,7 +27,7 @@ from ringfence.model import (
     serving,
     storage,
 )
-from ringfence.model.resource import region_of
+from ringfence.model.resource import Snapshot, region_of
 from ringfence.policy import tags
 from ringfence.policy.admission.case import Case, Finding
 
@@ -98,6 +99,16 @@ _NAMES: Mapping[str, _Naming] = {
     deployment.DEPLOYMENT: _naming(
         r"[\w.()-]{1,64}", "InvalidDeploymentName", "It has 1 to 64 letters, digits, '-', '.', '(', ')' and '_'."
     ),
+    compute.MANAGED_CLUSTER: _naming(
+        r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?",
+        "InvalidResourceName",
+        "It has 1 to 63 letters, digits, '-' and '_', and begins and ends with a letter or digit.",
+    ),
+    compute.AGENT_POOL: _naming(
+        r"[a-z][a-z0-9]{0,11}",
+        "InvalidParameter",
+        "The name of an agent pool has 1 to 12 lower-case letters and digits and begins with a letter.",
+    ),
     ml.WORKSPACE: _naming(
         r"[A-Za-z0-9][A-Za-z0-9_-]{1,32}",
         "InvalidWorkspaceName",
@@ -140,6 +151,16 @@ def name_is_allowed(case: Case) -> Iterator[Finding]:
     if naming is not None and case.old is None and not naming.pattern.fullmatch(case.new.id.name):
         shown = case.new.id.name[:100]
         yield errors.Invalid(naming.code, f"Resource name {shown} is invalid. {naming.rule}", target="name")
+
+
+def availability(snapshot: Snapshot, type: str, name: str) -> errors.Problem | None:
+    """Why a new resource of a type with host names could not have this name; None when it could."""
+    naming, (code, wording) = _NAMES[type], _GLOBAL[type]
+    if not naming.pattern.fullmatch(name):
+        return errors.Invalid(naming.code, f"The name '{name[:100]}' is invalid. {naming.rule}", target="name")
+    if any(r.id.name.lower() == name.lower() for r in snapshot.of_type(type)):
+        return errors.Conflict(code, wording.format(name=name), target="name")
+    return None
 
 
 def names_above_are_allowed(case: Case) -> Iterator[Finding]:

@@ -189,6 +189,21 @@ def answer_is_approval_or_rejection(case: Case) -> Iterator[Finding]:
         )
 
 
+def interface_of_an_endpoint_stays(case: Case) -> Iterator[Finding]:
+    """The interface that came with an endpoint is the endpoint's to change."""
+    owner = case.snapshot.get(case.old.managed_by) if case.old is not None and case.old.managed_by else None
+    if owner is None or case.old is None or owner.type != private_link.PRIVATE_ENDPOINT:
+        return
+    if case.old.properties != case.new.properties:
+        yield errors.Invalid(
+            "NicInUseWithPrivateEndpoint",
+            f"Network Interface {case.new.id} is used by existing private endpoint {owner.id} and cannot be changed. Rules for "
+            "its address are those of its subnet, where privateEndpointNetworkPolicies is Enabled.",
+            target=str(case.new.id),
+        )
+
+
+INTERFACE_SHAPE = (interface_of_an_endpoint_stays,)
 SHAPE = (has_one_connection,)
 RULES = (
     group_is_known,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from ringfence.model import balancing, compute, errors, ml, network, private_dns, private_link, serving
 from ringfence.model.resource import ProvisioningState, Resource, Snapshot
-from ringfence.policy import companions, links
+from ringfence.policy import clusters, companions, links, places
 from ringfence.policy.admission.case import Case, Finding
 
 _SAME_REGION = frozenset(
@@ -108,12 +108,24 @@ def nobody_uses(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Probl
     """What is in use stays. Users that are on their way out do not count."""
     if resource.type not in _IN_USE:
         return
-    found = sorted({str(user.id) for user, _ in links.users(snapshot, resource.type, frozenset({resource.key}))})
+    users = {str(user.id) for user, _ in links.users(snapshot, resource.type, frozenset({resource.key}))}
+    if resource.type == network.SUBNET:
+        users |= {str(owner.id) for owner in _frontends(snapshot, resource)}
+    found = sorted(users)
     if found:
         code, wording = _IN_USE[resource.type]
         message = wording.format(name=resource.id.name, id=resource.id, first=found[0], all=", ".join(found))
         of_network = resource.type.startswith("microsoft.network/")
         yield (errors.Invalid if of_network else errors.Conflict)(code, message, target=str(resource.id))
+
+
+def _frontends(snapshot: Snapshot, subnet: Resource) -> Iterator[Resource]:
+    """The computes whose internal frontend is in a subnet, however they name it."""
+    for owner in places.alive(snapshot, ml.COMPUTE):
+        cluster = clusters.cluster_of(snapshot, owner)
+        internal = cluster is not None and clusters.aks(owner).internal
+        if cluster is not None and internal and clusters.balancer_subnet(snapshot, owner, cluster) == subnet.id:
+            yield owner
 
 
 def owner_keeps_its_own(snapshot: Snapshot, resource: Resource) -> Iterator[errors.Problem]:

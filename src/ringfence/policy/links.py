@@ -38,8 +38,15 @@ class Link:
 
 
 def links(resource: Resource) -> Iterator[Link]:
-    """Every reference of a resource to another, but to its parent: those of its type, and the identities it acts with."""
-    yield from references(resource)
+    """Every reference of a resource to another, but to its parent: those of its type, and the identities it acts with.
+
+    What Azure ML deploys into a subnet takes the right to join the network as well, which is inherited by
+    the subnet (the seed document, prerequisites; RULES.md section 9: the list of Azure ML's own).
+    """
+    for link in references(resource):
+        yield link
+        if link.action == _JOIN_SUBNET and resource.type in (ml.COMPUTE, serving.SERVICE):
+            yield Link(link.target, link.field, _JOIN_NETWORK)
     for id in principals.user_assigned(resource):
         yield Link(id, "identity.userAssignedIdentities", _ASSIGN)
 

@@ -110,10 +110,22 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
                 if isinstance(finding, Advice):
                     warnings.append(finding.message)
                 else:
-                    problems.append(finding)
+                    problems.append(_about(new, finding))
         if problems:
             break
     return tuple(problems), tuple(warnings)
+
+
+def _about(resource: Resource, problem: Problem) -> Problem:
+    """The problem with the id of the resource in its message, where a rule's wording has left it out.
+
+    Refusals of role assignments stay as they are: clients read ids out of their last words.
+    """
+    id = str(resource.id)
+    if resource.type.startswith("microsoft.authorization/") or id.lower() in f"{problem.message} {problem.target}".lower():
+        return problem
+    message = f"{problem.message.rstrip()} The resource is {id}."
+    return type(problem)(problem.code, message, target=problem.target, details=problem.details)
 
 
 def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:

@@ -85,10 +85,7 @@ def test_a_cluster_of_a_workspace_needs_both_actions_of_the_document_and_no_more
     """And not the one that the document misprints."""
     arm.workspace()
     grant(arm, "AzureML Compute Operator", WORKSPACE)
-    write, network = (
-        "Microsoft.MachineLearningServices/workspaces/computes/write",
-        "Microsoft.Network/virtualNetworks/join/action",
-    )
+    write, network = "Microsoft.MachineLearningServices/workspaces/computes/write", _JOIN_NETWORK
     steps = (("Microsoft.Network/virtualNetworks/subnet/join/action", _JOIN), (_JOIN, network))
     for granted, missing in steps:
         may(arm, granted)

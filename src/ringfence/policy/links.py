@@ -63,9 +63,10 @@ def users(snapshot: Snapshot, target_type: str, targets: frozenset[str]) -> Iter
         for resource in snapshot.of_type(type):
             if resource.state is ProvisioningState.DELETING:
                 continue
-            for link in links(resource):
-                if link.target.key in targets:
-                    yield resource, link
+            # Once for each target, however many actions it takes.
+            found = {link.target.key: link for link in links(resource) if link.target.key in targets}
+            for link in found.values():
+                yield resource, link
 
 
 def _of_subnet(resource: Resource) -> Iterator[Link]:

@@ -38,17 +38,22 @@ class Link:
 
 
 def links(resource: Resource) -> Iterator[Link]:
-    """Every reference of a resource to another, but to its parent: those of its type, and the identities it acts with.
+    """Every reference of a resource to another, but to its parent: those of its type, and the identities it acts with."""
+    yield from references(resource)
+    for id in principals.user_assigned(resource):
+        yield Link(id, "identity.userAssignedIdentities", _ASSIGN)
+
+
+def actions(resource: Resource) -> Iterator[Link]:
+    """The references of a resource, with every action that they take.
 
     What Azure ML deploys into a subnet takes the right to join the network as well, which is inherited by
     the subnet (the seed document, prerequisites; RULES.md section 9: the list of Azure ML's own).
     """
-    for link in references(resource):
+    for link in links(resource):
         yield link
         if link.action == _JOIN_SUBNET and resource.type in (ml.COMPUTE, serving.SERVICE):
             yield Link(link.target, link.field, _JOIN_NETWORK)
-    for id in principals.user_assigned(resource):
-        yield Link(id, "identity.userAssignedIdentities", _ASSIGN)
 
 
 def references(resource: Resource) -> Iterator[Link]:
@@ -63,10 +68,9 @@ def users(snapshot: Snapshot, target_type: str, targets: frozenset[str]) -> Iter
         for resource in snapshot.of_type(type):
             if resource.state is ProvisioningState.DELETING:
                 continue
-            # Once for each target, however many actions it takes.
-            found = {link.target.key: link for link in links(resource) if link.target.key in targets}
-            for link in found.values():
-                yield resource, link
+            for link in links(resource):
+                if link.target.key in targets:
+                    yield resource, link
 
 
 def _of_subnet(resource: Resource) -> Iterator[Link]:

@@ -50,3 +50,9 @@ def test_the_documents_own_code_is_kept_character_for_character() -> None:
         if original.is_file():
             assert snippet.read_bytes() == original.read_bytes()
     assert len(list((ROOT / "examples" / "secure-inferencing" / "seed").glob("*.py"))) == 3
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """pytest imports test files by their bare names."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

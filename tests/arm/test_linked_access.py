@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from tests.arm import test_role_assignments as assignments
-from tests.arm.arm_world import GROUP, SUBSCRIPTION, VNET, Arm, error
+from tests.arm.arm_world import COMPUTE, GROUP, SUBSCRIPTION, VNET, WORKSPACE, Arm, cluster, error
 from tests.arm.test_access import alice, grant, linked
 from tests.arm.test_role_assignments import guid, role_id
 
 OTHER = f"{GROUP}0"
 SUBNET = f"{VNET}/subnets/default"
 _JOIN = "Microsoft.Network/virtualNetworks/subnets/join/action"
+_JOIN_NETWORK = "Microsoft.Network/virtualNetworks/join/action"
 _CONTAINER = {"image": "mcr.microsoft.com/x:1", "resources": {"requests": {"cpu": 1, "memoryInGB": 1}}}
 
 
@@ -78,6 +79,30 @@ def test_a_custom_role_of_the_one_action_is_enough(arm: Arm) -> None:
             _JOIN,
             f"{VNET}/subnets/default2",
         )
+
+
+def test_a_cluster_of_a_workspace_needs_both_actions_of_the_document_and_no_more(arm: Arm) -> None:
+    """And not the one that the document misprints."""
+    arm.workspace()
+    grant(arm, "AzureML Compute Operator", WORKSPACE)
+    write, network = "Microsoft.MachineLearningServices/workspaces/computes/write", _JOIN_NETWORK
+    steps = (("Microsoft.Network/virtualNetworks/subnet/join/action", _JOIN), (_JOIN, network))
+    for granted, missing in steps:
+        may(arm, granted)
+        with alice(arm):
+            linked(arm.put(COMPUTE, cluster()), write, COMPUTE, missing, SUBNET)
+    may(arm, network)
+    with alice(arm):
+        assert arm.put(COMPUTE, cluster()).status_code == 201
+
+
+def may(arm: Arm, action: str) -> None:
+    """Alice gets a role of her own with one action on the network."""
+    own = guid()
+    role = assignments.custom(f"only {own}", permissions=[{"actions": [action]}], assignableScopes=[SUBSCRIPTION])
+    assert arm.put(role_id(own), role).status_code == 201
+    answer = assignments.assign(arm, VNET, "aaaaaaaa-0000-4000-8000-00000000000a", own)
+    assert answer.status_code == 201, answer.text
 
 
 def test_an_endpoint_is_approved_at_once_only_by_who_may_approve(arm: Arm) -> None:

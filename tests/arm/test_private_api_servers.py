@@ -23,7 +23,8 @@ def cluster(arm: Arm, **access: Any) -> dict[str, Any]:
     profile = compute.ApiServerAccessProfile.model_validate({"enablePrivateCluster": True, **access})
     properties = compute.ManagedCluster(dns_prefix="aks", api_server_access_profile=profile)
     pool = compute.AgentPool.model_validate({"count": 1, "mode": "System", "vnetSubnetID": f"{VNET}/subnets/default"})
-    draft = Resource(id=id, location="eastus2", properties=properties, created_at=now, changed_at=now)
+    own = {"type": "SystemAssigned"}
+    draft = Resource(id=id, location="eastus2", properties=properties, identity=own, created_at=now, changed_at=now)
     nodes = Resource(id=id.child("agentPools", "nodepool1"), properties=pool, created_at=now, changed_at=now)
     arm.engine.wait(arm.engine.put(draft, also=(nodes,)).operation.id, 5.0)
     found: dict[str, Any] = arm.get(CLUSTER).json()

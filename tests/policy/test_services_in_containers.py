@@ -109,9 +109,10 @@ def test_a_service_goes_with_its_group_and_leaves_the_subnet() -> None:
 
 
 def test_joining_the_subnet_is_a_linked_action_of_who_deploys() -> None:
-    found = [link for link in links.links(resource(SERVICE, service())) if link.action]
+    found = [link for link in links.actions(resource(SERVICE, service())) if link.action]
     assert [(link.target, link.action) for link in found] == [
-        (rid(f"{VNET}/subnets/aci"), "Microsoft.Network/virtualNetworks/subnets/join/action")
+        (rid(f"{VNET}/subnets/aci"), "Microsoft.Network/virtualNetworks/subnets/join/action"),
+        (rid(f"{VNET}/subnets/aci"), "Microsoft.Network/virtualNetworks/join/action"),
     ]
 
 

@@ -113,7 +113,7 @@ def _full(subnet: Resource) -> errors.Invalid:
 def _of_network(desk: _Desk, vnet: Resource) -> None:
     """An index, and the public address of its outbound connections."""
     if not desk.give(places.INDEX, _NETWORK_INDEX, map(str, _INDEXES)):
-        raise errors.Conflict("VirtualNetworkCountLimitReached", f"No more than {len(_INDEXES)} virtual networks can exist.")
+        raise errors.Conflict("VnetCountLimitReached", f"No more than {len(_INDEXES)} virtual networks can exist.")
     _public(desk, places.EGRESS)
 
 

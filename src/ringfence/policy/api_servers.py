@@ -55,6 +55,13 @@ def private_fqdn(cluster: Resource) -> str | None:
     return None if found is None else f"{label(cluster)}.{found.name.lower()}"
 
 
+def hosts(cluster: Resource) -> tuple[str, ...]:
+    """Every name of a cluster's API server, in lower case: the one for clients of its network first, then the public one."""
+    private = private_fqdn(cluster)
+    public = (public_fqdn(cluster),) if private is None or has_public_fqdn(cluster) else ()
+    return (*(() if private is None else (private,)), *public)
+
+
 def _of(cluster: Resource) -> compute.ManagedCluster:
     assert isinstance(cluster.properties, compute.ManagedCluster)
     return cluster.properties

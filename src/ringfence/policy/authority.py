@@ -85,7 +85,7 @@ def require_links(before: Snapshot, after: Snapshot, caller: Caller, main: Resou
     before: holds the rights; after: with companions, which are the platform's own and nobody's to join.
     """
     for resource in (main, *children):
-        for link in links.links(resource):
+        for link in links.actions(resource):
             if link.action and not link.target.within(main.id) and not _own(after, link.target, main):
                 access.require_linked(before, caller, action_on(main, WRITE), main.id, link.action, link.target)
 

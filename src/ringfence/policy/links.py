@@ -44,6 +44,18 @@ def links(resource: Resource) -> Iterator[Link]:
         yield Link(id, "identity.userAssignedIdentities", _ASSIGN)
 
 
+def actions(resource: Resource) -> Iterator[Link]:
+    """The references of a resource, with every action that they take.
+
+    What Azure ML deploys into a subnet takes the right to join the network as well, which is inherited by
+    the subnet (the seed document, prerequisites; RULES.md section 9: the list of Azure ML's own).
+    """
+    for link in links(resource):
+        yield link
+        if link.action == _JOIN_SUBNET and resource.type in (ml.COMPUTE, serving.SERVICE):
+            yield Link(link.target, link.field, _JOIN_NETWORK)
+
+
 def references(resource: Resource) -> Iterator[Link]:
     """The references that the properties of a resource hold."""
     found = _LINKS.get(resource.type)

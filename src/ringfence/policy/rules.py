@@ -108,7 +108,11 @@ def prefixes(given: Iterable[str], space: tuple[IPv4Network, ...]) -> Prefixes:
 
 
 def _prefix(text: str) -> IPv4Network:
+    """An address, or a network without host bits whose length is a number."""
+    _, slash, length = text.partition("/")
     try:
+        if slash and not (length.isascii() and length.isdigit() and length == str(int(length))):
+            raise NetmaskValueError(length)
         return IPv4Network(text)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
         message = f"Security rule has invalid Address prefix. Value provided: {text[:100]}"

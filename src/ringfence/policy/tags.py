@@ -70,6 +70,25 @@ _REGIONAL: Mapping[str, int] = {
 _WITH_REGION = frozenset(_REGIONAL) - {"AzureMachineLearning", "AzureMonitor"} | {"AzureCloud"}
 #: Tags that lift the exemption of platform addresses; the sandbox's platform addresses cannot be filtered.
 PLATFORM_TAGS = frozenset({"azureplatformdns", "azureplatformimds", "azureplatformlkm"})
+#: Tags of Azure (service-tags-overview.md) whose services are not here: their prefixes are known to nobody.
+UNSERVED = frozenset(
+    {
+        "actiongroup", "apimanagement", "applicationinsightsavailability", "appconfiguration", "appservice",
+        "appservicemanagement", "azureactivedirectorydomainservices", "azureadvancedthreatprotection", "azurearcinfrastructure",
+        "azureattestation", "azurebackup", "azurebotservice", "azurecognitivesearch", "azureconnectors", "azurecosmosdb",
+        "azuredatabricks", "azuredataexplorermanagement", "azuredatalake", "azuredeviceupdate", "azuredevops",
+        "azuredigitaltwins", "azureeventgrid", "azureinformationprotection", "azureiothub", "azuremonitorforsap",
+        "azureopendatasets", "azureportal", "azuresentinel", "azuresignalr", "azuresiterecovery", "azuresphere",
+        "azurespringcloud", "azurestack", "azuretrafficmanager", "azureupdatedelivery", "azurewebpubsub", "chaosstudio",
+        "cognitiveservicesfrontend", "cognitiveservicesmanagement", "containerappsmanagement", "datafactory",
+        "datafactorymanagement", "dynamics365formarketingemail", "eoptexternalpublishedips", "eventhub", "gatewaymanager",
+        "genevaactions", "guestandhybridmanagement", "hdinsight", "internetofthings", "logicapps", "logicappsmanagement",
+        "m365managementactivityapi", "marketplacebilling", "microsoftazurefluidrelay", "microsoftcloudappsecurity",
+        "microsoftdefenderforendpoint", "onedsandonecollector", "powerbi", "powerplatforminfra", "powerplatformplex",
+        "powerqueryonline", "scuba", "serialconsole", "servicebus", "servicefabric", "sqlmanagement", "storagesyncservice",
+        "storagemover", "trafficmanager", "windowsadmincenter", "windowsvirtualdesktop",
+    }
+)  # fmt: skip
 
 #: Lower-case name of a service endpoint -> its spelling and the tag of the service it leads to.
 SERVICE_ENDPOINTS: Mapping[str, tuple[str, str]] = {
@@ -137,18 +156,33 @@ def is_tag(text: str) -> bool:
 def resolve(tag: str, space: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
     """The prefixes of a tag, as seen from a virtual network with the address space `space`.
 
-    Raises Invalid (`SecurityRuleInvalidAddressPrefix`) for an unknown tag or region, Unsupported for platform tags.
+    Raises Invalid (`SecurityRuleInvalidAddressPrefix`) for an unknown tag or region, Unsupported (`UnsupportedServiceTag`) for
+    platform tags and those of services that are not here.
     """
     if tag.lower() in PLATFORM_TAGS:
         raise errors.Unsupported(
             "UnsupportedServiceTag",
-            f"Ringfence cannot enforce rules with the service tag '{tag}': platform addresses are outside of its rules.",
+            f"Ringfence cannot enforce rules with the service tag '{tag}': platform addresses are outside of its rules. "
+            "Leave the rule out.",
         )
-    return _resolve(tag.lower(), tuple(sorted(space)))
+    if tag.partition(".")[0].lower() in UNSERVED:
+        raise errors.Unsupported(
+            "UnsupportedServiceTag",
+            f"Ringfence cannot enforce rules with the service tag '{tag[:100]}': the service is not here. Leave the rule out.",
+        )
+    found = _resolve(tag.lower(), tuple(sorted(space)))
+    if found is None:
+        raise errors.Invalid(
+            "SecurityRuleInvalidAddressPrefix",
+            f"Security rule has invalid Address prefix. Value provided: {tag[:100]}. "
+            "It is neither a prefix nor a known service tag.",
+        )
+    return found
 
 
 @lru_cache(maxsize=4096)
-def _resolve(tag: str, space: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...]:
+def _resolve(tag: str, space: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...] | None:
+    """None for a tag that there is not."""
     inside = tuple(collapse_addresses((*space, PLATFORM)))
     match tag:
         case "virtualnetwork":
@@ -160,17 +194,13 @@ def _resolve(tag: str, space: tuple[IPv4Network, ...]) -> tuple[IPv4Network, ...
     return _service(tag)
 
 
-def _service(tag: str) -> tuple[IPv4Network, ...]:
+def _service(tag: str) -> tuple[IPv4Network, ...] | None:
     if tag in _SPELLING:
         return _everywhere(_SPELLING[tag])
     name, _, region = tag.rpartition(".")
     spelled = _SPELLING.get(name)
     if spelled not in _WITH_REGION or region not in _NUMBERS:
-        raise errors.Invalid(
-            "SecurityRuleInvalidAddressPrefix",
-            f"Security rule has invalid Address prefix. Value provided: {tag[:100]}. "
-            "It is neither a prefix nor a known service tag.",
-        )
+        return None
     return (region_block(region),) if spelled == "AzureCloud" else (block(spelled, region),)
 
 
@@ -181,6 +211,16 @@ def _everywhere(tag: str) -> tuple[IPv4Network, ...]:
     if tag in _REGIONAL:
         blocks += [block(tag, region) for region in _NUMBERS]
     return tuple(blocks)
+
+
+def listed() -> tuple[tuple[str, str, tuple[IPv4Network, ...]], ...]:
+    """Every tag that has prefixes of its own, with its regional forms: name, short spelling of the region or "", prefixes."""
+    found = [(tag, "", _everywhere(tag)) for tag in sorted({*_GLOBAL, *_REGIONAL, *_WITH_REGION})]
+    for tag in sorted(_WITH_REGION):
+        for region, name in REGIONS.items():
+            block_ = region_block(region) if tag == "AzureCloud" else block(tag, region)
+            found.append((f"{tag}.{name.replace(' ', '')}", region, (block_,)))
+    return tuple(found)
 
 
 def complement(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:

@@ -106,8 +106,7 @@ class Cluster:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names of the API server, in lower case, the one for clients of its network first."""
-        known = (api_servers.private_fqdn(self.resource), names.fqdn(self.resource))
-        return tuple(name for name in known if name is not None)
+        return api_servers.hosts(self.resource)
 
     @property
     def api_address(self) -> str:

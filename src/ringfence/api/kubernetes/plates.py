@@ -26,6 +26,5 @@ def plates(snapshot: Snapshot, keys: Keys) -> Mapping[str, Plate]:
 
 def _plate(cluster: Resource, address: str, keys: Keys) -> Plate:
     addresses = (names.kubernetes_address(cluster), address)
-    private = api_servers.private_fqdn(cluster)
-    also = _INSIDE if private is None else (private, *_INSIDE)
-    return Plate(name=names.fqdn(cluster), also=also, addresses=addresses, clients=keys.authority(cluster))
+    name, *further = api_servers.hosts(cluster)
+    return Plate(name=name, also=(*further, *_INSIDE), addresses=addresses, clients=keys.authority(cluster))

@@ -48,7 +48,7 @@ class Status:
 
     def _network(self, vnet: Resource) -> Row:
         assert isinstance(vnet.properties, network.VirtualNetwork)
-        subnets = [child.id.name for child in self._engine.snapshot().children(vnet.id)]
+        subnets = [child.id.name for child in self._engine.snapshot().children(vnet.id) if child.type == network.SUBNET]
         return {
             "name": vnet.id.name,
             "state": vnet.state.value,

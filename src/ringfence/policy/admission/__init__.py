@@ -40,6 +40,7 @@ from ringfence.policy.admission import (
     private_dns,
     private_link,
     public_addresses,
+    quotas,
     references,
     registries,
     security,
@@ -56,10 +57,15 @@ class _Rules:
 
 
 _BY_TYPE: Mapping[str, _Rules] = {
-    network_nouns.VIRTUAL_NETWORK: _Rules(network.NETWORK_SHAPE, (*network.NETWORK_RULES, *peerings.NETWORK_RULES)),
-    network_nouns.SUBNET: _Rules(network.SUBNET_SHAPE, (*network.SUBNET_RULES, references.targets_exist)),
-    network_nouns.SECURITY_GROUP: _Rules(rules=security.GROUP_RULES),
-    network_nouns.SECURITY_RULE: _Rules(security.RULE_SHAPE, security.RULE_RULES),
+    network_nouns.VIRTUAL_NETWORK: _Rules(
+        (*network.NETWORK_SHAPE, quotas.networks_are_few, quotas.subnets_are_few),
+        (*network.NETWORK_RULES, *peerings.NETWORK_RULES),
+    ),
+    network_nouns.SUBNET: _Rules(
+        (*network.SUBNET_SHAPE, quotas.subnets_are_few), (*network.SUBNET_RULES, references.targets_exist)
+    ),
+    network_nouns.SECURITY_GROUP: _Rules((quotas.groups_are_few, quotas.rules_are_few), security.GROUP_RULES),
+    network_nouns.SECURITY_RULE: _Rules((*security.RULE_SHAPE, quotas.rules_are_few), security.RULE_RULES),
     compute.MANAGED_CLUSTER: _Rules(clusters.SHAPE, clusters.RULES),
     compute.AGENT_POOL: _Rules((*pools.SHAPE, references.targets_exist), pools.RULES),
     network_nouns.INTERFACE: _Rules(
@@ -72,7 +78,7 @@ _BY_TYPE: Mapping[str, _Rules] = {
         (*containers.GROUP_SHAPE, references.targets_exist), (*containers.GROUP_RULES, *container.RULES)
     ),
     container_nouns.NETWORK_PROFILE: _Rules((references.targets_exist,), containers.PROFILE_RULES),
-    peering_nouns.PEERING: _Rules(peerings.SHAPE, peerings.RULES),
+    peering_nouns.PEERING: _Rules((*peerings.SHAPE, quotas.peerings_are_few), peerings.RULES),
     link_nouns.PRIVATE_ENDPOINT: _Rules((*private_link.SHAPE, references.targets_exist), private_link.RULES),
     link_nouns.ZONE_GROUP: _Rules((references.targets_exist,), private_link.ZONE_GROUP_RULES),
     **dict.fromkeys(link_nouns.CONNECTIONS.values(), _Rules(rules=private_link.CONNECTION_RULES)),
@@ -104,10 +110,22 @@ def check(snapshot: Snapshot, new: Resource, old: Resource | None) -> tuple[tupl
                 if isinstance(finding, Advice):
                     warnings.append(finding.message)
                 else:
-                    problems.append(finding)
+                    problems.append(_about(new, finding))
         if problems:
             break
     return tuple(problems), tuple(warnings)
+
+
+def _about(resource: Resource, problem: Problem) -> Problem:
+    """The problem with the id of the resource in its message, where a rule's wording has left it out.
+
+    Refusals of role assignments stay as they are: clients read ids out of their last words.
+    """
+    id = str(resource.id)
+    if resource.type.startswith("microsoft.authorization/") or id.lower() in f"{problem.message} {problem.target}".lower():
+        return problem
+    message = f"{problem.message.rstrip()} The resource is {id}."
+    return type(problem)(problem.code, message, target=problem.target, details=problem.details)
 
 
 def check_delete(snapshot: Snapshot, resource: Resource) -> tuple[Problem, ...]:

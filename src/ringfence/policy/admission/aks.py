@@ -111,7 +111,8 @@ def _invalid(message: str, target: str) -> errors.Invalid:
 def size_fits_the_purpose(case: Case) -> Iterator[Finding]:
     """FastProd: at least three nodes and twelve cores; DevTest: one node. Of an attached cluster, the nodes it has."""
     asked, field = aks(case), f"{_BASE}.agentCount"
-    if case.old is not None and asked.agent_count == clusters.aks(case.old).agent_count:
+    old = clusters.aks(case.old) if case.old is not None else None
+    if old is not None and (old.agent_count, old.cluster_purpose) == (asked.agent_count, asked.cluster_purpose):
         return
     cluster = clusters.cluster_of(case.snapshot, case.new)
     pools = [clusters.pool(one) for one in clusters.pools_of(case.snapshot, cluster)] if cluster is not None else []

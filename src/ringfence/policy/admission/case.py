@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 
 from ringfence.model import errors
@@ -30,9 +32,14 @@ Finding = errors.Problem | Advice
 Rule = Callable[[Case], Iterator[Finding]]
 
 
+#: The length of a prefix in CIDR notation: a number, and neither a mask nor a number with zeros before it.
+LENGTH = re.compile(r"/(0|[1-9][0-9]?)", re.ASCII)
+
+
+@lru_cache(maxsize=16_384)
 def ipv4(text: str) -> IPv4Network | None:
     """A network in CIDR notation without host bits, or None."""
-    if "/" not in text:
+    if LENGTH.fullmatch(text[text.find("/") :]) is None:
         return None
     try:
         return IPv4Network(text)

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from ringfence.model import compute, errors, network
+from ringfence.model.peering import Peering
 from ringfence.model.resource import Resource
-from ringfence.policy import clusters, companions
+from ringfence.policy import clusters, companions, peerings
 from ringfence.policy.admission import cluster_features, private_clusters
-from ringfence.policy.admission.case import Advice, Case, Finding, ipv4
+from ringfence.policy.admission.case import LENGTH, Advice, Case, Finding, ipv4
 
 SERVICE, DNS, BRIDGE = "networkProfile.serviceCIDR", "networkProfile.dnsServiceIP", "networkProfile.dockerBridgeCidr"
 POD, POOLS = "networkProfile.podCidr", "agentPoolProfiles"
@@ -67,7 +68,7 @@ def _address(text: str) -> IPv4Address | None:
 
 def bridge(text: str) -> IPv4Interface | None:
     """The Docker bridge's address and network, or None when it is not one."""
-    if "/" not in text:
+    if LENGTH.fullmatch(text[text.find("/") :]) is None:
         return None
     try:
         return IPv4Interface(text)
@@ -119,13 +120,28 @@ def service_range_is_better_outside(case: Case) -> Iterator[Finding]:
 
 
 def service_range_is_allowed(case: Case) -> Iterator[Finding]:
-    """No banned range, not larger than a /12."""
+    """No banned range, smaller than a /12 (concepts-network-ip-address-planning.md)."""
     range_ = IPv4Network(asked(case).service_cidr)
     yield from _banned(range_, f"The service CIDR {range_}", SERVICE)
-    if range_.prefixlen < 12:
-        yield invalid(f"ServiceCidr is too large: {range_} is larger than a /12.", SERVICE)
+    if range_.prefixlen <= 12:
+        yield invalid(f"ServiceCidr is too large: {range_} is not smaller than a /12. Use a /13 or smaller.", SERVICE)
     if range_.prefixlen > 28:
         yield invalid(f"ServiceCidr is too small: {range_} has no room for the cluster's services. Use a /28 or larger.", SERVICE)
+
+
+def service_range_is_better_apart_from_peers(case: Case) -> Iterator[Finding]:
+    """The range overlaps no network that the cluster's is peered with (RULES.md section 4.1: asked for, not refused)."""
+    range_, vnet = IPv4Network(asked(case).service_cidr), clusters.nodes_subnet(case.snapshot, case.new).parent
+    for side in peerings.sides(case.snapshot, vnet):
+        remote = case.snapshot.get(side.properties.remote) if isinstance(side.properties, Peering) else None
+        if remote is None or not isinstance(remote.properties, network.VirtualNetwork):
+            continue
+        shared = [text for text in remote.properties.prefixes if (prefix := ipv4(text)) is not None and prefix.overlaps(range_)]
+        if shared:
+            yield Advice(
+                f"The service CIDR {range_} overlaps {', '.join(shared)} of the virtual network '{remote.id.name}', which the "
+                "cluster's network is peered with: the cluster's pods will not reach these addresses there."
+            )
 
 
 def network_is_allowed(case: Case) -> Iterator[Finding]:
@@ -137,7 +153,7 @@ def network_is_allowed(case: Case) -> Iterator[Finding]:
 def _banned(range_: IPv4Network, what: str, target: str) -> Iterator[Finding]:
     found = next((b for b in BANNED if b.overlaps(range_)), None)
     if found is not None:
-        yield invalid(f"{what} overlaps {found}, which a cluster may not use.", target)
+        yield invalid(f"{what} overlaps {found}, which a cluster may not use. Use another range.", target)
 
 
 def dns_address_is_in_the_service_range(case: Case) -> Iterator[Finding]:
@@ -146,7 +162,8 @@ def dns_address_is_in_the_service_range(case: Case) -> Iterator[Finding]:
     if address not in range_:
         yield errors.Invalid(
             "DnsServiceIpOutOfServiceCidr",
-            f"The DNS service IP {address} is out of the range defined by service CIDR {range_}.",
+            f"The DNS service IP {address} is out of the range defined by service CIDR {range_}. Use an address of the range, "
+            f"for example {range_[min(10, range_.num_addresses - 2)]}.",
             target="networkProfile.dnsServiceIP",
         )
     elif address in (range_[0], range_[1]):
@@ -288,6 +305,7 @@ SHAPE = (trio_is_all_or_nothing, ranges_are_well_formed, prefix_is_allowed)
 PLAN = (
     service_range_is_clear_of_subnets,
     service_range_is_better_outside,
+    service_range_is_better_apart_from_peers,
     service_range_is_allowed,
     network_is_allowed,
     dns_address_is_in_the_service_range,

@@ -13,6 +13,7 @@ from ringfence.model import (
     access,
     balancing,
     compute,
+    containers,
     deployment,
     errors,
     group,
@@ -20,6 +21,8 @@ from ringfence.model import (
     ml,
     monitor,
     network,
+    peering,
+    private_link,
     registry,
     serving,
     storage,
@@ -63,6 +66,10 @@ _NAMES: Mapping[str, _Naming] = {
     network.SECURITY_GROUP: _NETWORK,
     network.SECURITY_RULE: _NETWORK,
     network.INTERFACE: _NETWORK,
+    peering.PEERING: _NETWORK,
+    private_link.PRIVATE_ENDPOINT: _NETWORK,
+    private_link.ZONE_GROUP: _NETWORK,
+    containers.NETWORK_PROFILE: _NETWORK,
     balancing.PUBLIC_ADDRESS: _NETWORK,
     balancing.BALANCER: _NETWORK,
     storage.STORAGE_ACCOUNT: _naming(
@@ -143,7 +150,7 @@ def name_is_allowed(case: Case) -> Iterator[Finding]:
     naming = _NAMES.get(case.new.type)
     if naming is not None and case.old is None and not naming.pattern.fullmatch(case.new.id.name):
         shown = case.new.id.name[:100]
-        yield errors.Invalid(naming.code, f"The name '{shown}' is invalid. {naming.rule}", target="name")
+        yield errors.Invalid(naming.code, f"Resource name {shown} is invalid. {naming.rule}", target="name")
 
 
 def availability(snapshot: Snapshot, type: str, name: str) -> errors.Problem | None:

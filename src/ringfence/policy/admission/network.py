@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 
 from ringfence.model import errors, network
-from ringfence.model.resource import Resource
+from ringfence.model.resource import ProvisioningState, Resource
 from ringfence.policy import links, tags
 from ringfence.policy.admission import delegations
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
@@ -18,6 +18,8 @@ from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsuppo
 FORBIDDEN = tuple(map(IPv4Network, ("224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32")))
 #: Where Ringfence's own public addresses are.
 _PUBLIC = IPv4Network("198.18.0.0/15")
+#: The shortest and the longest prefix of a network and of a subnet (RULES.md section 1).
+_LARGEST, _SMALLEST = 2, 29
 _POLICIES = frozenset({"enabled", "disabled", "networksecuritygroupenabled", "routetableenabled"})
 
 
@@ -77,28 +79,34 @@ def address_space_is_well_formed(case: Case) -> Iterator[Finding]:
     """At least one prefix, each in CIDR notation."""
     target = "properties.addressSpace.addressPrefixes"
     if not vnet(case).prefixes:
-        message = f"The address space of the virtual network '{case.new.id.name}' is empty. Give at least one prefix."
+        message = f"The address space of the virtual network {case.new.id} is empty. Give at least one prefix."
         yield errors.Invalid("AddressSpaceIsEmpty", message, target=target)
     for number, text in enumerate(vnet(case).prefixes):
         yield from prefix_format(case.new, text, f"{target}[{number}]")
 
 
 def address_space_is_allowed(case: Case) -> Iterator[Finding]:
-    """Forbidden ranges; Ringfence's public range; /8 to /29; no prefix inside another."""
+    """Forbidden ranges; Ringfence's public range; /2 to /29; no prefix inside another."""
     found = [IPv4Network(text) for text in vnet(case).prefixes]
     for number, prefix in enumerate(found):
         target = f"properties.addressSpace.addressPrefixes[{number}]"
         reserved = next((f for f in FORBIDDEN if f.overlaps(prefix)), None)
         if reserved is not None:
-            message = f"The address prefix {prefix} overlaps {reserved}, which no network may use."
+            message = (
+                f"The address prefix {prefix} of {case.new.id} overlaps {reserved}, which no virtual network may use. "
+                "Use another range, for example one of 10.0.0.0/8."
+            )
             yield errors.Invalid("AddressPrefixNotAllowed", message, target=target)
         if prefix.overlaps(_PUBLIC):
             yield unsupported(f"the address prefix {prefix}: {_PUBLIC} holds its public addresses", target, "Use another prefix.")
-        if not 8 <= prefix.prefixlen <= 29:
-            message = f"The address prefix {prefix} has a length of {prefix.prefixlen}; a virtual network's is from 8 to 29."
+        if not _LARGEST <= prefix.prefixlen <= _SMALLEST:
+            message = (
+                f"The address prefix {prefix} of {case.new.id} has a length of {prefix.prefixlen}; a virtual network's is from "
+                f"{_LARGEST} to {_SMALLEST}. Use a prefix of such a length."
+            )
             yield errors.Invalid("InvalidAddressPrefixLength", message, target=target)
         if any(prefix.overlaps(other) for other in found[:number]):
-            message = f"The address prefix {prefix} overlaps another prefix of the virtual network '{case.new.id.name}'."
+            message = f"The address prefix {prefix} overlaps another prefix of the virtual network {case.new.id}. Leave one out."
             yield errors.Invalid("NetcfgAddressPrefixesOverlap", message, target=target)
 
 
@@ -135,7 +143,7 @@ def subnet_prefix_is_well_formed(case: Case) -> Iterator[Finding]:
     if len(given) > 1:
         yield unsupported("several prefixes in one subnet", "properties.addressPrefixes", "Give one.")
     elif not given:
-        message = f"The subnet '{case.new.id.name}' has no address prefix. Give properties.addressPrefix."
+        message = f"The subnet {case.new.id} has no address prefix. Give properties.addressPrefix."
         yield errors.Invalid("InvalidRequestFormat", message, target="properties.addressPrefix")
     for text in given:
         yield from prefix_format(case.new, text, "properties.addressPrefix")
@@ -144,8 +152,11 @@ def subnet_prefix_is_well_formed(case: Case) -> Iterator[Finding]:
 def subnet_is_inside_its_network(case: Case) -> Iterator[Finding]:
     """A subnet lies in one of its network's prefixes, and is a /29 or larger."""
     parent, prefix = case.snapshot.get(case.new.id.parent), IPv4Network(subnet(case).prefix)
-    if prefix.prefixlen > 29 or prefix.prefixlen < 2:
-        message = f"The subnet '{case.new.id.name}' has the prefix {prefix}; subnets are from /2 to /29."
+    if not _LARGEST <= prefix.prefixlen <= _SMALLEST:
+        message = (
+            f"The subnet {case.new.id} has the prefix {prefix}; subnets are from /{_LARGEST} to /{_SMALLEST}, because Azure "
+            "keeps five addresses of each. Use a prefix of such a length."
+        )
         yield errors.Invalid("InvalidSubnetSize", message, target="properties.addressPrefix")
     if parent is not None and isinstance(parent.properties, network.VirtualNetwork):
         spaces = [found for text in parent.properties.prefixes if (found := ipv4(text)) is not None]
@@ -158,23 +169,25 @@ def _outside(child: Resource, parent: Resource) -> errors.Invalid:
     return errors.Invalid(
         "NetcfgInvalidSubnet",
         f"Subnet '{child.id.name}' is not valid in virtual network '{parent.id.name}'. "
-        f"Its range {child.properties.prefix} is outside of the network's {', '.join(parent.properties.prefixes)}.",
+        f"The range {child.properties.prefix} of {child.id} is outside of the network's "
+        f"{', '.join(parent.properties.prefixes)}. Use a range inside, or add a prefix to the network.",
         target=str(child.id),
     )
 
 
 def subnets_do_not_overlap(case: Case) -> Iterator[Finding]:
-    """No two subnets of a network share an address."""
+    """No two subnets of a network share an address; one that goes with the same request is out of the way."""
     prefix = IPv4Network(subnet(case).prefix)
     for sibling in case.snapshot.children(case.new.id.parent):
         if sibling.key == case.new.key or not isinstance(sibling.properties, network.Subnet):
             continue
         other = ipv4(sibling.properties.prefix)
-        if other is not None and other.overlaps(prefix):
+        if other is not None and other.overlaps(prefix) and sibling.state is not ProvisioningState.DELETING:
             yield errors.Invalid(
                 "NetcfgSubnetRangesOverlap",
                 f"Subnet '{case.new.id.name}' is not valid because its IP address range overlaps with that of an existing "
-                f"subnet in virtual network '{case.new.id.parent.name}': {prefix} and '{sibling.id.name}', {other}.",
+                f"subnet in virtual network '{case.new.id.parent.name}': {prefix} of {case.new.id}, and '{sibling.id.name}', "
+                f"{other}. Use a range that no subnet has.",
                 target=str(case.new.id),
             )
 
@@ -187,7 +200,7 @@ def subnet_in_use_keeps_its_prefix(case: Case) -> Iterator[Finding]:
         yield errors.Invalid(
             "InUsePrefixCannotBeDeleted",
             f"IpPrefix {case.old.properties.prefix} on Subnet {case.new.id.name} has active allocations and cannot be deleted. "
-            f"Used by {', '.join(_users(case))}.",
+            f"{case.new.id} is used by {', '.join(_users(case))}; delete these first, or make another subnet.",
             target="properties.addressPrefix",
         )
 
@@ -197,11 +210,11 @@ def subnet_in_use_keeps_its_delegation(case: Case) -> Iterator[Finding]:
     if case.old is None or not isinstance(case.old.properties, network.Subnet):
         return
     before, after = ([d.properties.service_name for d in s.delegations] for s in (case.old.properties, subnet(case)))
-    if before != after and _users(case):
+    if [name.lower() for name in before] != [name.lower() for name in after] and _users(case):
         yield errors.Invalid(
             "SubnetDelegationsCannotChangeWhenSubnetUsedByResource",
             f"Delegations of subnet {case.new.id} cannot be changed from [{', '.join(before)}] to [{', '.join(after)}] because "
-            f"it is being used by the resource {_users(case)[0]}.",
+            f"it is being used by the resource {_users(case)[0]}. Delete that first.",
             target="properties.delegations",
         )
 
@@ -254,7 +267,11 @@ def subnet_is_enforceable(case: Case) -> Iterator[Finding]:
         ("privateLinkServiceNetworkPolicies", asked.private_link_service_network_policies),
     ):
         if value is not None and value.lower() not in _POLICIES:
-            yield errors.Invalid("InvalidRequestFormat", f"{name} is '{value[:100]}'.", target=f"{path}.{name}")
+            message = (
+                f"{name} of {case.new.id} is '{value[:100]}'; it is Enabled, Disabled, NetworkSecurityGroupEnabled or "
+                "RouteTableEnabled."
+            )
+            yield errors.Invalid("InvalidRequestFormat", message, target=f"{path}.{name}")
 
 
 def _service_endpoints(asked: network.Subnet) -> Iterator[Finding]:

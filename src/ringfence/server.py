@@ -202,7 +202,7 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     contents.sweep(engine.snapshot(), images.sweep(engine.snapshot()))
     passwords = RegistryPasswords(store, lambda: secrets.token_hex(26))
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), admin.tenant_id.lower(), _now, _new_id)
-    publisher = Publisher(images, passwords, engine.snapshot, functools.partial(registry_callers.identity_token, engine, signer))
+    publisher = Publisher(images, passwords, engine.snapshot, registry_callers.Hosts(engine, signer, admin.tenant_id.lower()))
     publisher.provide(engine)
     ground.serve(publisher)
     locations = Locations(engine, ground.driver)

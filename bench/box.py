@@ -26,6 +26,11 @@ def client_python() -> str:
     return os.environ.get("RINGFENCE_CLIENT_PYTHON") or str(ROOT / ".venv-clients" / "bin" / "python")
 
 
+def az() -> str:
+    """The Azure CLI: $RINGFENCE_AZ, else the one that `make setup` installs."""
+    return os.environ.get("RINGFENCE_AZ") or str(ROOT / ".venv-az" / "bin" / "az")
+
+
 class Box:
     """seconds_up: how long `ringfence up` took, as a whole process."""
 

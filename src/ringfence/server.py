@@ -46,6 +46,7 @@ from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
 from ringfence.api.kubernetes import app as kubernetes
 from ringfence.api.kubernetes import plates
+from ringfence.api.kubernetes.accounts import Accounts
 from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
 from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.local import app as local
@@ -169,9 +170,8 @@ def _linux(layout: Layout) -> _Ground:
 
     found = record.load(layout)
     cgroups = found.cgroups if found is not None else ()
-    driver = LinuxDriver(
-        layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
-    )
+    scoring, issue = Path(ringfence.__file__).parent / "scoring", tls.Issuer.load(layout.folder, _now).leaf
+    driver = LinuxDriver(layout.folder, scoring, cgroups, issue=issue, account=Accounts.load(layout.folder / "pki").files)
     driver.prepare()
     edge = _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS))
     return _Ground(driver, edge, True, driver.close, driver.serve)
@@ -202,7 +202,7 @@ def _build(layout: Layout, ground: _Ground, started: dt.datetime) -> _Plane:
     contents.sweep(engine.snapshot(), images.sweep(engine.snapshot()))
     passwords = RegistryPasswords(store, lambda: secrets.token_hex(26))
     signer = tokens.Signer(tokens.load_key(layout.folder / "pki" / "tokens.key"), admin.tenant_id.lower(), _now, _new_id)
-    publisher = Publisher(images, passwords, engine.snapshot, functools.partial(registry_callers.identity_token, engine, signer))
+    publisher = Publisher(images, passwords, engine.snapshot, registry_callers.Hosts(engine, signer, admin.tenant_id.lower()))
     publisher.provide(engine)
     ground.serve(publisher)
     locations = Locations(engine, ground.driver)

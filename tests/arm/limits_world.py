@@ -52,6 +52,13 @@ def aci(subnet: str = "free-aci", **more: Any) -> dict[str, Any]:
     return container_group(subnetIds=[{"id": f"{SUBNETS}/{subnet}"}], **more)
 
 
+def lb(subnet: str, address: str | None = None) -> dict[str, Any]:
+    inner: dict[str, Any] = {"subnet": {"id": f"{SUBNETS}/{subnet}"}, "privateIPAllocationMethod": "Dynamic"}
+    if address is not None:
+        inner |= {"privateIPAddress": address, "privateIPAllocationMethod": "Static"}
+    return at({"frontendIPConfigurations": [{"name": "front", "properties": inner}]}, sku={"name": "Standard"})
+
+
 def prefixes(*given: str) -> dict[str, Any]:
     return at({"addressSpace": {"addressPrefixes": list(given)}})
 
@@ -83,6 +90,7 @@ def world(arm: Arm) -> None:
     arm.made(NIC, nic("used", "10.1.10.200"))
     for number in range(3):
         arm.made(f"{NICS}/full{number}", nic("full"))
+    arm.made(f"{NETWORK}/loadBalancers/mine", lb("used", "10.1.10.100"))
     arm.made(f"{GROUPS}/app", aci("aci"))
     arm.made(ZONE, {"location": "global"})
     arm.made(f"{ZONE}/virtualNetworkLinks/here", {"location": "global", "properties": {"virtualNetwork": {"id": VNET}}})

@@ -23,6 +23,7 @@ from tests.arm.limits_world import (
     Case,
     at,
     held,
+    lb,
     nic,
     part,
     pe,
@@ -30,6 +31,8 @@ from tests.arm.limits_world import (
 )
 from tests.arm.test_private_link import ACCOUNT, NETWORK, side
 from tests.clouds import rule
+
+BALANCERS = f"{NETWORK}/loadBalancers"
 
 
 def written(**change: Any) -> dict[str, Any]:
@@ -87,6 +90,24 @@ CASES: list[Case] = [
     ("peering with itself", f"{PEERINGS}/self", side(VNET), "InvalidRequestFormat"),
     ("peering with nobody", f"{PEERINGS}/none", side(f"{NETWORK}/virtualNetworks/none"), "InvalidResourceReference"),
     ("peering uses gateways", f"{PEERINGS}/far", side(FAR, useRemoteGateways=True), "RemoteVnetHasNoGateways"),
+    ("rules of a network", f"{SUBNETS}/n", part("10.1.20.0/24", networkSecurityGroup={"id": VNET}), "InvalidRequestFormat"),
+    ("rules by name", f"{SUBNETS}/n", part("10.1.20.0/24", networkSecurityGroup={"id": "guard"}), "LinkedInvalidPropertyId"),
+    (
+        "rules that are not",
+        f"{SUBNETS}/n",
+        part("10.1.20.0/24", networkSecurityGroup={"id": f"{NSG}x"}),
+        "InvalidResourceReference",
+    ),
+    ("interface in a network", f"{NICS}/n", nic(VNET), "InvalidRequestFormat"),
+    ("endpoint in a network", f"{ENDPOINTS}/n", pe(VNET), "InvalidRequestFormat"),
+    ("peering with a subnet", f"{PEERINGS}/n", side(f"{SUBNETS}/used"), "InvalidResourceReference"),
+    ("frontend in delegated subnet", f"{BALANCERS}/n", lb("aci"), "SubnetWithExternalResourcesCannotBeUsedByOtherResources"),
+    ("frontend kept by Azure", f"{BALANCERS}/n", lb("used", "10.1.10.2"), "PrivateIPAddressInReservedRange"),
+    ("frontend outside", f"{BALANCERS}/n", lb("used", "10.1.8.9"), "PrivateIPAddressNotInSubnet"),
+    ("frontend taken", f"{BALANCERS}/n", lb("used", "10.1.10.200"), "PrivateIPAddressIsAllocated"),
+    ("frontend moves", f"{BALANCERS}/mine", lb("used", "10.1.10.101"), "NotSupported"),
+    ("frontend moves out", f"{BALANCERS}/mine", lb("small"), "NotSupported"),
+    ("frontend in full subnet", f"{BALANCERS}/n", lb("full"), "SubnetIsFull"),
     # Sections 2 and 3: rules and tags.
     ("rule 99", f"{RULES}/n", written(priority=99), "SecurityRuleInvalidPriority"),
     ("rule 4097", f"{RULES}/n", written(priority=4097), "SecurityRuleInvalidPriority"),

@@ -86,6 +86,17 @@ def test_a_signed_assertion_gets_a_token(client: httpx.Client, name: str) -> Non
     assert jwt.decode(answer.json()["access_token"], options={"verify_signature": False})["appid"] == CLIENT
 
 
+def test_a_host_of_ours_shows_an_assertion_in_place_of_the_secret(client: httpx.Client) -> None:
+    signer = tokens.Signer(OTHER, TENANT, lambda: NOW, lambda: "id")
+    answer = asked(client, signer.assertion(CLIENT))
+    assert answer.status_code == 200, answer.text
+    late = tokens.Signer(OTHER, TENANT, lambda: NOW - dt.timedelta(hours=2), lambda: "id")
+    foreign = tokens.Signer(KEY, TENANT, lambda: NOW, lambda: "id")
+    ordinary = signer.issue(tokens.Subject(CLIENT, CLIENT), "https://management.azure.com/")
+    for bad in (signer.assertion(TENANT), late.assertion(CLIENT), foreign.assertion(CLIENT), ordinary):
+        assert asked(client, bad).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("assertion", "words"),
     [

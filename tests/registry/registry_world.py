@@ -25,7 +25,7 @@ from ringfence.control.store import Store
 from ringfence.model import errors, registry
 from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import access
+from ringfence.policy import access, arrivals
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 HOST = "images.azurecr.io"
@@ -59,13 +59,14 @@ class Directory:
 
 @dataclasses.dataclass
 class World:
-    """client: nobody. now: the time; registry: as it stands. Both may be set."""
+    """client: nobody. now: the time; registry: as it stands; source: the address requests come from. All may be set."""
 
     folder: Path
     asking: Callable[[ASGIApp, str], httpx.Client]
     snapshot: Snapshot
     registry: Resource = dataclasses.field(default_factory=named)
     now: dt.datetime = NOW
+    source: str = "198.18.255.1"
 
     def __post_init__(self) -> None:
         self._ids = (f"id-{number:08d}" for number in itertools.count())
@@ -80,8 +81,11 @@ class World:
         secrets = itertools.count()
         self.passwords = RegistryPasswords(self.store, lambda: f"password-{next(secrets)}")
         desk = Desk(Tokens(_KEY, lambda: self.now, lambda: next(self._ids)), Directory(self.snapshot), self.passwords)
-        application = app.build(self.images, desk, lambda host: self.registry if host == HOST else None, lambda _r, _s: None)
+        application = app.build(self.images, desk, lambda host: self.registry if host == HOST else None, self._arrive)
         self.client = self.asking(application, f"https://{HOST}")
+
+    def _arrive(self, registry: Resource, _: str) -> None:
+        arrivals.require(self.snapshot, registry, self.source)
 
     @property
     def admin(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests import clouds
-from tests.control.engine_world import WORKSPACE, World
+from tests.control.engine_world import COMPUTE, WORKSPACE, World
 
 from ringfence.control.blobs import account_of
 from ringfence.control.content import Contents
@@ -19,8 +19,9 @@ from ringfence.control.publishing import Publisher
 from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.desired.state import Image, ImageBuild, Readiness
 from ringfence.drivers.base import Credential
-from ringfence.model import registry
-from ringfence.policy import registries
+from ringfence.model import compute, registry
+from ringfence.model.resource import Snapshot
+from ringfence.policy import clusters, registries
 
 SERVICE = f"{WORKSPACE}/services/diabetes"
 
@@ -35,10 +36,20 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def publisher(world: World) -> Publisher:
+class Given:
+    """What hosts have beside passwords."""
+
+    def managed(self, object_id: str) -> Credential:
+        return Credential(token=f"token of {object_id}")
+
+    def service(self, client_id: str) -> Credential:
+        return Credential(client_id=client_id, assertion="assertion")
+
+
+def publisher(world: World, snapshot: Callable[[], Snapshot] | None = None) -> Publisher:
     contents = Contents(world.path.parent / "blobs", world.engine.new_id)
     images = Images(world.store, contents, world.engine.clock, world.engine.new_id)
-    return Publisher(images, RegistryPasswords(world.store, lambda: "secret"), world.engine.snapshot, lambda id: f"token of {id}")
+    return Publisher(images, RegistryPasswords(world.store, lambda: "secret"), snapshot or world.engine.snapshot, Given())
 
 
 def only(world: World, kind: type[Image] | type[ImageBuild]) -> Image | ImageBuild:
@@ -113,6 +124,20 @@ def test_a_host_signs_in_as_the_admin_user_or_as_itself(world: World) -> None:
     assert credential is not None and credential.token.startswith("token of ") and not credential.password
     assert only(world, Image) == item, "who signs in is no part of what is wanted: nothing that runs is started anew"
     assert ours.credential(dataclasses.replace(item, secret="")) is None
+
+
+def test_a_cluster_that_is_a_service_principal_signs_in_as_that_one(world: World) -> None:
+    item = only(world, Image)
+    assert isinstance(item, Image)
+    (made,) = world.engine.snapshot().of_type(registry.REGISTRY)
+    world.ended(world.engine.put(dataclasses.replace(made, properties=registry.Registry(admin_user_enabled=False))).operation)
+    cluster = clusters.cluster_of(world.engine.snapshot(), world.engine.get(world.id(COMPUTE)))
+    assert cluster is not None
+    profile = compute.ServicePrincipalProfile(client_id="robot")
+    acting = clusters.of(cluster).model_copy(update={"service_principal_profile": profile})
+    snapshot = world.engine.snapshot().changed([dataclasses.replace(cluster, properties=acting, identity=None)])
+    then = publisher(world, lambda: snapshot)
+    assert then.credential(item) == Credential(client_id="robot", assertion="assertion")
 
 
 def _until(true: object) -> None:

@@ -193,14 +193,15 @@ def test_a_daemon_that_is_killed_in_the_middle_of_a_replacement(world: World) ->
 
 def test_the_one_that_was_replaced_finishes_what_takes_long(world: World) -> None:
     workloads = world.workloads()
-    assert workloads.put(version(world, 1, run="time.sleep(0.9)")) is None
+    assert workloads.put(version(world, 1, run="time.sleep(1.5)")) is None
     assert settled(workloads).readiness is Readiness.READY
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(world.score("x")))
     asking.start()
     time.sleep(0.1)
     assert workloads.put(version(world, 2)) is None
-    until(lambda: found(world)[0].status.serving)
+    until(lambda: [one.status.state for one in found(world)] == ["running", "stopping"])
+    time.sleep(0.05)  # until the one that goes has closed its socket
     assert world.score("x") == 2 and answers == []
     asking.join()
     assert answers == [1]

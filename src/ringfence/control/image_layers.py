@@ -1,8 +1,7 @@
 """An environment's folder as layers of an image: tars that are written as they are hashed, without a copy on the way.
 
 Deterministic for one folder: entries in order, owned by nobody in particular, with the times of the
-files (compiled Python names them). Not compressed: a registry on the same machine is nearer than gzip is
-quick (measured: gzip at its quickest takes 9 times as long as the tar). In the image the
+files (compiled Python names them). Not compressed: the registry and those who pull are on the same machine. In the image the
 environment lies where Azure Machine Learning puts it, `/azureml-envs/azureml_<hash>`; scripts that name
 their interpreter by its folder name that one.
 """

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 from ringfence.control import image_layers
 from ringfence.control.blobs import account_of
@@ -21,25 +22,30 @@ from ringfence.desired import containers
 from ringfence.desired.images import HOST, IDENTITY
 from ringfence.desired.state import Image, ImageBuild, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
-from ringfence.model import registry, serving
+from ringfence.model import compute, registry, serving
 from ringfence.model.resource import Snapshot
 from ringfence.policy import companions, places, principals, registries
 
 _PATIENCE_S = 0.25
 
 
-class Publisher:
-    """issue: an Entra token for the registries' audience, of a managed identity by its object id (what a host asks
-    its instance metadata service for); None where there is no such identity."""
+class Hosts(Protocol):
+    """Who gives hosts what they sign in with."""
 
-    def __init__(
-        self,
-        images: Images,
-        passwords: RegistryPasswords,
-        snapshot: Callable[[], Snapshot],
-        issue: Callable[[str], str | None],
-    ) -> None:
-        self._images, self._passwords, self._snapshot, self._issue = images, passwords, snapshot, issue
+    def managed(self, object_id: str) -> Credential | None:
+        """As a managed identity; None where there is no such identity."""
+        ...
+
+    def service(self, client_id: str) -> Credential:
+        """As a service principal."""
+        ...
+
+
+class Publisher:
+    """hosts: what they have beside the passwords of registries."""
+
+    def __init__(self, images: Images, passwords: RegistryPasswords, snapshot: Callable[[], Snapshot], hosts: Hosts) -> None:
+        self._images, self._passwords, self._snapshot, self._hosts = images, passwords, snapshot, hosts
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="images")
         self._orders: dict[Key, tuple[ImageBuild, Future[None]]] = {}
         self._lock = threading.Lock()
@@ -82,10 +88,10 @@ class Publisher:
 
     def credential(self, item: Image) -> Credential | None:
         """A workspace's cluster signs in as the registry's admin user, as Azure Machine Learning (v1) has it; where that
-        is switched off, as an identity of the cluster's, which then needs AcrPull."""
+        is switched off, as the cluster's identity or its service principal, which then needs AcrPull."""
         snapshot = self._snapshot()
         if item.secret.startswith(IDENTITY):
-            return self._as_identity(item.secret.removeprefix(IDENTITY))
+            return self._hosts.managed(item.secret.removeprefix(IDENTITY))
         login = containers.registry_login(snapshot, item.secret, item.registry)
         if login is not None:
             return Credential(username=login[0], password=login[1])
@@ -96,12 +102,12 @@ class Publisher:
         assert isinstance(named.properties, registry.Registry)
         if named.properties.admin_user_enabled:
             return Credential(username=named.id.name, password=self._passwords.get(account_of(named))[0])
+        if isinstance(host.properties, compute.ManagedCluster):
+            profile = host.properties.service_principal_profile
+            if profile.client_id.lower() != "msi":
+                return self._hosts.service(profile.client_id)
         acting = principals.acting(snapshot, host)
-        return self._as_identity(acting[0].object_id) if acting else None
-
-    def _as_identity(self, object_id: str) -> Credential | None:
-        token = self._issue(object_id)
-        return None if token is None else Credential(token=token)
+        return self._hosts.managed(acting[0].object_id) if acting else None
 
     def close(self) -> None:
         self._worker.shutdown(cancel_futures=True)

@@ -39,9 +39,16 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """What a host signs in at a registry with: an Entra token of its identity, or a user and password."""
+    """What a host signs in at a registry with: an Entra token of its identity, or a user and password.
+
+    A host that acts as a service principal (`client_id`) has neither: it gets its token at the sign-in service of
+    `tenant`, through its own network, with `assertion` in place of the secret that nobody keeps.
+    """
 
     token: str = ""
+    client_id: str = ""
+    tenant: str = ""
+    assertion: str = ""
     username: str = ""
     password: str = ""
 

@@ -1,9 +1,11 @@
 """What a cluster's hosts have to reach outside of their network, and how to say which rule keeps them from it.
 
 The seed document asks for `AzureContainerRegistry.<region>` where outbound access is limited. What else Azure's
-pages list for hosts that pull images is here too, with what it is for and whether a pull needs it here: the registry
-hands out layers itself (in Azure from a storage account, unless it has dedicated data endpoints), and
-hosts sign in with the registry's admin user or with a token of their instance metadata service.
+pages list for hosts that pull images is here too, with what it is for and when a pull needs it here. The registry
+hands out layers itself (in Azure from a storage account, unless it has dedicated data endpoints). Hosts sign in
+with the registry's admin user, or with a token of a managed identity, which the machine itself hands out; a cluster
+that is a service principal gets its token from Entra, through its network. Environments are built by the platform,
+so nobody pulls Microsoft's images.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ _HIGHEST, _LOWEST = 100, 4096
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """tag: a service tag, `{region}` where it is written with one. needed: whether pulling an image fails here without it."""
+    """tag: a service tag, `{region}` where it is written with one. needed: when pulling an image fails here without it;
+    "" for never."""
 
     tag: str
     purpose: str
-    needed: bool
+    needed: str
     source: str
 
 
@@ -38,31 +41,31 @@ PULL = (
     Flow(
         "AzureContainerRegistry.{region}",
         "the workspace's registry: sign-in, manifests and layers",
-        True,
+        "always",
         "how-to-secure-inferencing-vnet, section on limiting outbound connectivity",
     ),
     Flow(
         "Storage.{region}",
         "layers of registries without dedicated data endpoints",
-        False,
+        "",
         "container-registry-firewall-rules, data endpoint",
     ),
     Flow(
         "AzureActiveDirectory",
         "tokens of clusters that are service principals",
-        False,
+        "by a cluster that is a service principal, from a registry whose admin user is off",
         "machine-learning/how-to-secure-workspace-vnet, required public internet access",
     ),
     Flow(
         "MicrosoftContainerRegistry.{region}",
         "Microsoft's own images",
-        False,
+        "",
         "machine-learning/how-to-access-azureml-behind-firewall, outbound",
     ),
     Flow(
         "AzureFrontDoor.FirstParty",
         "layers of Microsoft's own images",
-        False,
+        "",
         "machine-learning/how-to-access-azureml-behind-firewall, outbound",
     ),
 )
@@ -80,13 +83,20 @@ def explain(snapshot: Snapshot, source: Place, address: str, port: int) -> str:
         return f"The connection from {source.address} to {address}:{port} ends at: {last.where}, {last.by}."
     group, _, rule = last.by.partition(": ")
     where = f"The outbound rule '{rule}' of the network security group '{group}' ({last.where.removeprefix('outbound ')})"
-    region = tag.rpartition(".")[2]
-    also = ", ".join(flow.tag.format(region=region) for flow in PULL if not flow.needed)
     return (
         f"{where} denies TCP {port} from {source.address} to {address}, which belongs to the service tag {tag}. "
-        f"No rule of higher priority allows {tag}. Allow it: {_fix(snapshot, group, rule, tag, port)} "
-        f"(documented beside it for hosts that pull images: {also}); or give the registry a private endpoint in the network."
+        f"No rule of higher priority allows {tag}. Allow it: {_fix(snapshot, group, rule, tag, port)}{_beside(tag)}"
     )
+
+
+def _beside(tag: str) -> str:
+    """What else a puller has to know about: of the registry's tag, the ones that are needed at times, and the other way."""
+    name, _, region = tag.partition(".")
+    if name != "AzureContainerRegistry":
+        return ""
+    others = (flow for flow in PULL if not flow.tag.startswith(name))
+    at_times = "".join(f" ({flow.tag.format(region=region)} is needed {flow.needed})" for flow in others if flow.needed)
+    return f"{at_times}; or give the registry a private endpoint in the network."
 
 
 def _fix(snapshot: Snapshot, group: str, denying: str, tag: str, port: int) -> str:

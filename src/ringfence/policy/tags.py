@@ -213,6 +213,16 @@ def _everywhere(tag: str) -> tuple[IPv4Network, ...]:
     return tuple(blocks)
 
 
+def listed() -> tuple[tuple[str, str, tuple[IPv4Network, ...]], ...]:
+    """Every tag that has prefixes of its own, with its regional forms: name, short spelling of the region or "", prefixes."""
+    found = [(tag, "", _everywhere(tag)) for tag in sorted({*_GLOBAL, *_REGIONAL, *_WITH_REGION})]
+    for tag in sorted(_WITH_REGION):
+        for region, name in REGIONS.items():
+            block_ = region_block(region) if tag == "AzureCloud" else block(tag, region)
+            found.append((f"{tag}.{name.replace(' ', '')}", region, (block_,)))
+    return tuple(found)
+
+
 def complement(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
     """Every IPv4 prefix outside of `networks`."""
     rest = [IPv4Network("0.0.0.0/0")]

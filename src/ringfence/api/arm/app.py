@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ringfence.api import errors as table
-from ringfence.api.arm import actions, availability, directory, metadata, paths, registries, wire
+from ringfence.api.arm import actions, availability, directory, metadata, online_endpoints, paths, registries, service_tags, wire
 from ringfence.api.arm import asked as answers
 from ringfence.api.arm.asked import Asked
 from ringfence.api.arm.authorization import Authorization
@@ -141,6 +141,8 @@ class Arm:
         assert path.id is not None
         if path.about is About.COLLECTION:
             return self._action(asked, path, version)
+        if online_endpoints.concerns(path.id.type) and asked.method == "PUT":
+            online_endpoints.require_other_compute(self._engine.snapshot(), path.id, wire.parse(asked.body))
         row = directory.row_of(path.id.type, version)
         if path.id.group is None:
             raise directory.unknown_type(row.provider, "/".join(row.kinds), version)
@@ -203,6 +205,9 @@ class Arm:
         if path.type.lower() == f"{deployment.DEPLOYMENT}/operations":
             self._require(asked, "Microsoft.Resources/deployments/operations/read", path.id)
             return self._deployments.operations(path.id)
+        if path.type.lower() == service_tags.TYPE:
+            self._require(asked, "Microsoft.Network/locations/serviceTags/read", path.id)
+            return service_tags.listed(path.id)
         if path.type.lower() == registries.USAGES:
             self._require(asked, f"{registries.TYPE}/listUsages/read", path.id)
             return self._of_registries().usages(path.id)

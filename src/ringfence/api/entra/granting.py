@@ -107,7 +107,7 @@ class Granting:
         return {**self._lifetime(request, asked.audience), "access_token": token}
 
     def _proved(self, request: Request) -> Principal:
-        """The application that has proved itself, with a secret or with a certificate. Raises Refusal."""
+        """The application that has proved itself: with a secret, a certificate, or as a host of ours. Raises Refusal."""
         assertion = request.form.get("client_assertion", "")
         if assertion and request.form.get("client_assertion_type") == assertions.KIND:
             client_id, secret = request.form.get("client_id") or assertions.client_of(assertion), ""
@@ -119,9 +119,9 @@ class Granting:
         known = self._identities.get(client_id)
         if known is None:
             raise refusals.unknown_application(client_id, self._tenant)
-        if assertion:
+        if assertion and not self._signer.asserted(assertion, client_id):
             assertions.check(self._identities.directory(), client_id, assertion, self._tenant, self._clock())
-        else:
+        elif not assertion:
             self._check_secret(client_id, secret)
         if not self._identities.need(known.object_id).enabled:
             raise refusals.disabled_application(client_id)

@@ -19,17 +19,30 @@ from pathlib import Path
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.types import Options
 
 ALGORITHM = "RS256"
 #: How long a token holds; clients refresh when less than five minutes are left.
 LIFETIME_S = 3599
 #: Groups of a person that a token names; of more it says only that there are some (Entra's overage claim).
 _MOST_GROUPS = 200
+#: Time is judged by our clock, the audience where it is compared.
+_OWN_CLOCK: Options = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "require": ["aud", "sub", "exp", "nbf"],
+}
 
 
 def issuer(tenant: str) -> str:
     """The issuer of every token of a tenant."""
     return f"https://sts.windows.net/{tenant}/"
+
+
+#: The audience of an assertion that stands in for an application's secret (workload identity federation has the same).
+_EXCHANGE = "api://AzureADTokenExchange"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +131,19 @@ class Signer:
             "ver": "2.0",
         }
         return self._signed(claims | ({"nonce": nonce} if nonce else {}))
+
+    def assertion(self, client_id: str) -> str:
+        """What a host shows at the token endpoint in place of the secret of the application that it acts as."""
+        return self._signed({"aud": _EXCHANGE, "iss": issuer(self._tenant), "sub": client_id.lower()})
+
+    def asserted(self, assertion: str, client_id: str) -> bool:
+        """Whether an assertion is one of ours, for this application, and holds now."""
+        try:
+            claims = jwt.decode(assertion, self.public_key, algorithms=[ALGORITHM], options=_OWN_CLOCK)
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            return False
+        now = self._clock().timestamp()
+        return (claims["aud"], claims["sub"]) == (_EXCHANGE, client_id.lower()) and claims["nbf"] <= now < claims["exp"]
 
     def _signed(self, claims: Mapping[str, object]) -> str:
         now = int(self._clock().timestamp())

@@ -7,15 +7,29 @@ from ringfence.api.entra.verify import Verifier
 from ringfence.api.registry.sign_in import AUDIENCE, AUDIENCES
 from ringfence.api.registry.tokens import Holder
 from ringfence.control.engine import Engine
+from ringfence.drivers.base import Credential
 from ringfence.model.resource import Resource
 from ringfence.policy import access, principals
 
 
-def identity_token(engine: Engine, signer: Signer, object_id: str) -> str | None:
-    """What the instance metadata service gives a host for its managed identity; None where there is no such identity."""
-    known = principals.managed(engine.snapshot())
-    found = next((principal for principal in known if principal.object_id == object_id), None)
-    return None if found is None else signer.issue(Subject(found.client_id, found.object_id), AUDIENCE)
+class Hosts:
+    """What hosts have to sign in with. signer: of the tenant."""
+
+    def __init__(self, engine: Engine, signer: Signer, tenant: str) -> None:
+        self._engine, self._signer, self._tenant = engine, signer, tenant
+
+    def managed(self, object_id: str) -> Credential | None:
+        """What the instance metadata service gives a host for its managed identity, on the host itself; None where there is
+        no such identity."""
+        known = principals.managed(self._engine.snapshot())
+        found = next((principal for principal in known if principal.object_id == object_id), None)
+        if found is None:
+            return None
+        return Credential(token=self._signer.issue(Subject(found.client_id, found.object_id), AUDIENCE))
+
+    def service(self, client_id: str) -> Credential:
+        """What a host of a cluster that is a service principal takes to the sign-in service."""
+        return Credential(client_id=client_id, tenant=self._tenant, assertion=self._signer.assertion(client_id))
 
 
 class Callers:

@@ -2,7 +2,8 @@
 
 A `Session` speaks HTTP/1.1 (OCI distribution 1.1) over sockets that are opened inside an endpoint's
 namespace, asks that network's resolver, trusts the sandbox's authorities and nothing
-else, and gets its token where the registry's challenge says. What is done with the bytes is `pulls`'.
+else, and gets its token where the registry's challenge says; a service principal gets one of Entra's
+first, through the same network. What is done with the bytes is `pulls`'.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ ACCEPT = (
 #: A dropped first packet is sent again after one second; the second time it is lost, nothing answers there.
 _CONNECT_S, _ANSWER_S, _NAME_S = 2.5, 60.0, 1.5
 _HTTPS = 443
+_SIGN_IN, _AUDIENCE = "login.microsoftonline.com", "https://containerregistry.azure.net/.default"
 _MOST_DOCUMENT = 8 * 1024 * 1024
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _REDIRECTED, _MOST_REDIRECTS = (301, 302, 303, 307, 308), 3
@@ -115,8 +117,9 @@ class Session:
         service, scope = told.get("service", host), told.get("scope", f"repository:{repository}:pull")
         credential, headers = self._credential, {}
         form = {"service": service, "scope": scope}
-        if credential is not None and credential.token:
-            exchange = {"grant_type": "access_token", "service": service, "access_token": credential.token}
+        if credential is not None and (credential.token or credential.assertion):
+            token = credential.token or self._entra_token(credential)
+            exchange = {"grant_type": "access_token", "service": service, "access_token": token}
             refresh = self._document(realm.hostname, "POST", "/oauth2/exchange", {}, exchange)
             form |= {"grant_type": "refresh_token", "refresh_token": str(refresh.get("refresh_token", ""))}
             told_token = self._document(realm.hostname, "POST", realm.path, {}, form)
@@ -126,6 +129,18 @@ class Session:
                 headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
             told_token = self._document(realm.hostname, "GET", f"{realm.path}?{urlencode(form)}", headers, None)
         self._token = str(told_token.get("access_token") or told_token.get("token") or "")
+
+    def _entra_token(self, credential: Credential) -> str:
+        """The token of a service principal, from the sign-in service. Raises PullFailed."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": credential.client_id,
+            "scope": _AUDIENCE,
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": credential.assertion,
+        }
+        path = f"/{credential.tenant}/oauth2/v2.0/token"
+        return str(self._document(_SIGN_IN, "POST", path, {}, form).get("access_token", ""))
 
     def _document(
         self, host: str, method: str, path: str, headers: Mapping[str, str], form: Mapping[str, str] | None

@@ -14,7 +14,7 @@ from ringfence.model.ids import ResourceId
 from ringfence.model.resource import Resource
 from ringfence.policy import balancing as spreading
 from ringfence.policy import links
-from ringfence.policy.admission import public_addresses
+from ringfence.policy.admission import interfaces, public_addresses
 from ringfence.policy.admission.case import Case, Finding, ipv4, unsupported
 
 
@@ -48,6 +48,26 @@ def frontends_are_whole(case: Case) -> Iterator[Finding]:
     if len({front.properties.subnet is None for front in asked.frontend_ip_configurations}) > 1:
         message = f"Load balancer {case.new.id} cannot have both public and internal frontend IP configurations. Use two."
         yield errors.Invalid("LoadBalancerCannotHaveBothPublicAndInternalFrontends", message, target="properties")
+
+
+def frontends_have_room(case: Case) -> Iterator[Finding]:
+    """A subnet that belongs to a service holds no frontend (RULES.md section 7), and a frontend keeps its address."""
+    old = {} if case.old is None else {f.name.lower(): f.properties for f in _before(case).frontend_ip_configurations}
+    for number, front in enumerate(balancer(case).frontend_ip_configurations):
+        inner, field = front.properties, f"properties.frontendIPConfigurations[{number}].properties"
+        found = None if inner.subnet is None else case.snapshot.get(inner.subnet.target)
+        if found is not None:
+            yield from interfaces.delegated(case.new, found)
+        had, held = old.get(front.name.lower()), case.snapshot.value(case.new.key, spreading.frontend(front.name))
+        if had is None or held is None or had.subnet is None or inner.subnet is None:
+            continue
+        if had.subnet.key != inner.subnet.key or inner.static_address not in (None, held):
+            yield unsupported("a move of a frontend to another address", field, "Give the new frontend another name.")
+
+
+def _before(case: Case) -> balancing.LoadBalancer:
+    assert case.old is not None and isinstance(case.old.properties, balancing.LoadBalancer)
+    return case.old.properties
 
 
 def parts_exist(case: Case) -> Iterator[Finding]:
@@ -252,4 +272,11 @@ def _one_network(case: Case, found: Resource, pool: ResourceId, vnet: ResourceId
 
 
 BALANCER_SHAPE = (public_addresses.sku_is_known, frontends_are_whole, parts_exist)
-BALANCER_RULES = (balancer_is_enforceable, rules_do_not_collide, values_are_in_range, addresses_fit, members_stay)
+BALANCER_RULES = (
+    balancer_is_enforceable,
+    frontends_have_room,
+    rules_do_not_collide,
+    values_are_in_range,
+    addresses_fit,
+    members_stay,
+)

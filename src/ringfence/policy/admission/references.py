@@ -20,10 +20,12 @@ _ANYWHERE = frozenset({private_dns.LINK})
 
 
 def targets_exist(case: Case) -> Iterator[Finding]:
-    """Every resource that is referred to exists, in the same subscription and region, and stays."""
+    """Every resource that is referred to is of the type that belongs there, exists, is in the same region, and stays."""
     for link in links.references(case.new):
-        found = case.snapshot.get(link.target)
-        if found is None or found.state is ProvisioningState.DELETING:
+        found, type = case.snapshot.get(link.target), _type(link)
+        if type is not None and link.target.type.lower() != type.lower():
+            yield _wrong_type(case.new, link, type)
+        elif found is None or found.state is ProvisioningState.DELETING:
             yield _missing(case.new, link)
         elif _apart(case.snapshot, case.new, found):
             yield errors.Invalid(
@@ -32,6 +34,24 @@ def targets_exist(case: Case) -> Iterator[Finding]:
                 f"'{_region(case.snapshot, case.new)}'. Please make sure that both resources are in the same region.",
                 target=link.field,
             )
+
+
+def _type(link: links.Link) -> str | None:
+    """The type that a reference is to, where the action that it takes names it."""
+    type, _, verb = link.action.removesuffix("/action").rpartition("/")
+    return type if verb in ("join", "peer") and not type.endswith("/backendAddressPools") else None
+
+
+def _wrong_type(resource: Resource, link: links.Link, type: str) -> errors.Invalid:
+    """Azure: a fault of the request's form, with what it is about in the details."""
+    message = (
+        f"Reference Id {link.target} is referencing resource of a wrong type. The Id is expected to reference resources of type "
+        f"{type}. Path {link.field} of {resource.id}. Give the id of such a resource."
+    )
+    if not resource.type.startswith("microsoft.network/"):
+        return errors.Invalid("LinkedInvalidPropertyId", message, target=link.field)
+    detail = errors.Invalid("InvalidJsonReferenceWrongType", message, target=link.field)
+    return errors.Invalid("InvalidRequestFormat", f"Cannot parse the request. {message}", target=link.field, details=(detail,))
 
 
 def _missing(resource: Resource, link: links.Link) -> errors.Invalid:

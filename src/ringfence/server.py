@@ -46,6 +46,7 @@ from ringfence.api.entra import tokens, verify
 from ringfence.api.graph import app as graph
 from ringfence.api.kubernetes import app as kubernetes
 from ringfence.api.kubernetes import plates
+from ringfence.api.kubernetes.accounts import Accounts
 from ringfence.api.kubernetes.identity import AUDIENCES, Authenticator
 from ringfence.api.kubernetes.keys import Keys
 from ringfence.api.local import app as local
@@ -169,9 +170,8 @@ def _linux(layout: Layout) -> _Ground:
 
     found = record.load(layout)
     cgroups = found.cgroups if found is not None else ()
-    driver = LinuxDriver(
-        layout.folder, Path(ringfence.__file__).parent / "scoring", cgroups, issue=tls.Issuer.load(layout.folder, _now).leaf
-    )
+    scoring, issue = Path(ringfence.__file__).parent / "scoring", tls.Issuer.load(layout.folder, _now).leaf
+    driver = LinuxDriver(layout.folder, scoring, cgroups, issue=issue, account=Accounts.load(layout.folder / "pki").files)
     driver.prepare()
     edge = _bound(driver.open_socket(INTERNET, socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", _HTTPS))
     return _Ground(driver, edge, True, driver.close, driver.serve)

@@ -57,7 +57,8 @@ def test_azure_ml_takes_no_private_cluster_with_a_public_name(arm: Arm) -> None:
     error(arm.get(COMPUTE), 404, "NotFound")
     document["properties"]["apiServerAccessProfile"]["enablePrivateClusterPublicFQDN"] = False
     arm.made(CLUSTER, document)
-    arm.made(COMPUTE, attachment())
+    shown = arm.made(COMPUTE, attachment())["properties"]["properties"]
+    assert shown["clusterFqdn"] == arm.get(CLUSTER).json()["properties"]["privateFQDN"]
 
 
 def test_public_and_private_are_for_life(arm: Arm) -> None:

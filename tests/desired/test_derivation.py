@@ -25,11 +25,13 @@ from ringfence.desired.state import (
     Image,
     ImageBuild,
     Router,
+    ServiceAccount,
     ServiceMap,
     State,
     View,
     Workload,
 )
+from ringfence.model import compute
 from ringfence.model.network import Protocol
 from ringfence.model.resource import ProvisioningState, Snapshot
 from ringfence.policy import companions, names, places, reach
@@ -157,6 +159,17 @@ def test_a_service_is_an_environment_a_bundle_and_a_process_for_each_replica() -
     assert route.keys == tuple(hashlib.sha256(f"Bearer {key}".encode()).hexdigest() for key in ("first", "second"))
     assert route.service == "diabetes" and route.auth and route.timeout_ms == 1234
     assert owned(found, SERVICE) == {"env", "build", "img", "bundle", "pod", "nic", "svc", "router", "filter", "lb"}
+
+
+def test_a_pod_knows_its_api_server_and_who_it_is_there() -> None:
+    found = build(served_cloud().snapshot)
+    pod, (server,) = of(found, Workload)[0], served_cloud().snapshot.of_type(compute.MANAGED_CLUSTER)
+    assert pod.account == ServiceAccount(server=server.guid("api-server"), namespace="azureml-ws", name="default")
+    variables = dict(pod.variables)
+    address = (variables["KUBERNETES_SERVICE_HOST"], int(variables["KUBERNETES_SERVICE_PORT"]))
+    (services,) = [item.services for item in of(found, ServiceMap) if item.endpoint == pod.endpoint]
+    assert address in [(s.address, s.port) for s in services]
+    assert pod.search == ("azureml-ws.svc.cluster.local", "svc.cluster.local", "cluster.local")
 
 
 def test_several_models_share_a_folder() -> None:

@@ -13,9 +13,11 @@ from tests import clouds
 from tests.kubernetes.kube_world import CA, TENANT, World, assignment, managed_cluster, parsed, seen, with_entra
 
 from ringfence.api.kubernetes import kubeconfig
+from ringfence.api.kubernetes.accounts import Accounts
 from ringfence.api.kubernetes.identity import Authenticator, User
 from ringfence.api.kubernetes.keys import Account, Keys
 from ringfence.api.kubernetes.statuses import Refusal
+from ringfence.desired.state import Workload
 from ringfence.model import errors
 from ringfence.model.resource import Resource
 from ringfence.policy.access import Caller
@@ -114,7 +116,12 @@ def test_an_account_is_known_by_its_token_or_its_certificate() -> None:
     admin = User(name="masterclient", groups=("system:masters", "system:authenticated"))
     assert callers().user(found, f"Bearer {KEYS.token(resource, Account.ADMIN)}", None) == admin
     assert callers().user(found, None, certificate) == admin
-    token = KEYS.service_token(resource, "azureml-ws", "default")
+    (pod, *_) = [item for item in found.state if isinstance(item, Workload)]
+    assert pod.account is not None
+    files = Accounts(KEYS, CA).files(pod.account)
+    assert (files["ca.crt"], files["namespace"]) == (CA, "azureml-ws")
+    token = files["token"]
+    assert token == KEYS.service_token(resource, "azureml-ws", "default")
     assert callers().user(found, f"Bearer {token}", None).name == "system:serviceaccount:azureml-ws:default"
     with pytest.raises(Refusal, match="Unauthorized"):
         callers(NOW + dt.timedelta(days=1000)).user(found, None, certificate)

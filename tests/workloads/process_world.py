@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ringfence.desired.state import Bundle, File, Observed, Readiness, Workload
+from ringfence.desired.state import Bundle, File, Observed, Readiness, ServiceAccount, Workload
 from ringfence.drivers.linux import image_store, processes
 from ringfence.drivers.linux.bundles import Bundles
 from ringfence.drivers.linux.cgroups import Cgroups
@@ -28,6 +28,10 @@ SCORING = Path(__file__).resolve().parents[2] / "src" / "ringfence" / "scoring"
 PORT = 5001
 ENDPOINT = "nic/one"
 ENVIRONMENT, DIGEST = "/azureml-envs/azureml_test", "d" * 64
+
+
+def files_of(account: ServiceAccount) -> dict[str, str]:
+    return {"token": f"of {account.name}", "namespace": account.namespace}
 
 
 class World:
@@ -47,7 +51,7 @@ class World:
 
     def workloads(self) -> Workloads:
         """What a freshly started daemon has."""
-        self._opened.append(Workloads(self.folders, self.cgroups, SCORING, self.namespace, self.dial))
+        self._opened.append(Workloads(self.folders, self.cgroups, SCORING, self.namespace, self.dial, files_of))
         return self._opened[-1]
 
     def routers(self) -> Routers:

@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ringfence.desired.state import Readiness
+from ringfence.desired.state import Readiness, ServiceAccount
 from ringfence.drivers.linux import processes
 
 if TYPE_CHECKING:
-    from tests.workloads.process_world import World, settled, until
+    from tests.workloads.process_world import World, files_of, settled, until
 else:
-    from process_world import World, settled, until
+    from process_world import World, files_of, settled, until
 
 HOSTILE = """
 import ctypes, os, socket, subprocess, sys
@@ -107,6 +107,27 @@ def test_a_hostile_script_stays_in_its_cell(world: World) -> None:
     assert not [name for name in told["variables"] if name.startswith("RINGFENCE")]
     assert told["host"] == "pod-a-0"
     listener.close()
+
+
+def test_a_pod_finds_the_files_of_its_service_account(world: World) -> None:
+    script = (
+        "import pathlib\n"
+        "def init(): pass\n"
+        "def run(folder):\n"
+        "    found = {path.name: path.read_text() for path in pathlib.Path(folder).glob('*')}\n"
+        "    return found | {'resolv.conf': pathlib.Path('/etc/resolv.conf').read_text()}\n"
+    )
+    account = ServiceAccount(server="s", namespace="azureml-ws", name="default")
+    search = ("azureml-ws.svc.cluster.local", "cluster.local")
+    workloads = world.workloads()
+    assert workloads.put(world.workload(script, account=account, search=search, nameserver="10.0.0.10")) is None
+    assert settled(workloads).readiness is Readiness.READY
+    told = world.score("/var/run/secrets/kubernetes.io/serviceaccount")
+    resolver = "nameserver 10.0.0.10\nsearch azureml-ws.svc.cluster.local cluster.local\noptions ndots:5\n"
+    assert told == {**files_of(account), "resolv.conf": resolver}
+    for place in ("cmdline", "environ"):  # the token is in no other place that others see
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            assert b"of default" not in Path("/proc", pid, place).read_bytes()
 
 
 def test_a_stamp_in_a_workloads_own_process_counts_nothing(world: World) -> None:

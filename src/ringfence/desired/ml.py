@@ -25,13 +25,14 @@ from ringfence.desired.state import (
     Liveness,
     Route,
     Router,
+    ServiceAccount,
     Target,
     Tls,
     Workload,
 )
 from ringfence.model import ml, serving
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, container_groups, endpoints, environments, places, service_groups, sizes, tokens
+from ringfence.policy import clusters, container_groups, endpoints, environments, names, places, service_groups, sizes, tokens
 from ringfence.policy.places import Kind, Place
 
 APP_ROOT = "/var/azureml-app"
@@ -163,6 +164,7 @@ def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator
     needs = one.properties.container_resource_requirements
     cluster = snapshot.need(one.replicas[0].cluster or "")
     cores = max((size.cores for size in map(sizes.of_pool, clusters.pools_of(snapshot, cluster)) if size is not None), default=0)
+    namespace = clusters.namespace(one.resource.id.parent)
     for place in one.replicas:
         pulled = images.pull(
             made,
@@ -179,15 +181,27 @@ def _workloads(snapshot: Snapshot, one: _Served, nodes: list[Place]) -> Iterator
             endpoint=keys.endpoint(place),
             image=pulled.key,
             bundle=files,
-            variables=variables(snapshot, one.resource),
+            variables=(*variables(snapshot, one.resource), *_about_the_server(cluster)),
             # Without a limit of its own a pod is bounded by its node's cores, and by the memory it asked for.
             cpu=needs.cpu_limit or float(cores or needs.cpu),
             memory_mb=int((needs.memory_in_gb_limit or needs.memory_in_gb) * 1024),
             port=places.SCORING_PORT,
             nameserver=clusters.of(cluster).dns_service_ip,
+            search=_search(namespace),
+            account=ServiceAccount(server=cluster.guid("api-server"), namespace=namespace, name="default"),
             nonce=one.properties.nonce,
             liveness=_liveness(one.properties.liveness_probe_requirements or serving.LivenessProbe()),
         )
+
+
+def _about_the_server(cluster: Resource) -> tuple[tuple[str, str], ...]:
+    """Where Kubernetes tells each container that the API server is; its clients look there."""
+    return ("KUBERNETES_SERVICE_HOST", names.kubernetes_address(cluster)), ("KUBERNETES_SERVICE_PORT", "443")
+
+
+def _search(namespace: str) -> tuple[str, ...]:
+    """As the kubelet writes it for the DNS policy ClusterFirst."""
+    return f"{namespace}.svc.{names.CLUSTER_DOMAIN}", f"svc.{names.CLUSTER_DOMAIN}", names.CLUSTER_DOMAIN
 
 
 def _liveness(asked: serving.LivenessProbe) -> Liveness:

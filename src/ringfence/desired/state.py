@@ -239,13 +239,23 @@ class Liveness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    """As whom a pod speaks to the API server of its cluster. server: what stands for that API server in its tokens."""
+
+    server: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload(Item):
     """A scoring process, sandboxed, in an endpoint's namespace.
 
     image: the `Image` it runs from. bundle: mounted read-only at /var/azureml-app.
     variables: environment variables. cpu: cores that it may use at most, or 0 for no limit. memory_mb: MiB.
     port: where it serves; `GET /` is its readiness. nameserver: what its /etc/resolv.conf says.
-    nonce: changes to force a restart.
+    search: the domains that it completes names with. nonce: changes to force a restart.
+    account: whose token it finds where Kubernetes puts it; None outside of clusters.
     """
 
     rank: ClassVar[int] = 70
@@ -259,6 +269,8 @@ class Workload(Item):
     nameserver: str = PLATFORM_ADDRESS
     nonce: str = ""
     liveness: Liveness | None = None
+    search: tuple[str, ...] = ()
+    account: ServiceAccount | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

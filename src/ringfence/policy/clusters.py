@@ -33,6 +33,11 @@ def aks(owner: Resource) -> ml.Aks:
     return owner.properties.properties
 
 
+def namespace(workspace: ResourceId) -> str:
+    """Where Azure Machine Learning puts the services of a workspace in its clusters."""
+    return f"azureml-{workspace.name.lower()}"
+
+
 def cluster_of(snapshot: Snapshot, owner: Resource) -> Resource | None:
     """The managed cluster of a compute: the one it is attached to, or the one it brought."""
     return snapshot.get(companions.cluster_id(owner))

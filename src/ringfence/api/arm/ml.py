@@ -7,7 +7,7 @@ from typing import Any
 
 from ringfence.model import errors, ml
 from ringfence.model.resource import Resource, Snapshot
-from ringfence.policy import clusters, companions, endpoints, names, places, registries
+from ringfence.policy import api_servers, clusters, companions, endpoints, names, places, registries
 
 #: The version of the inference router that documents name.
 _FRONT_END = "1.0.0"
@@ -51,7 +51,7 @@ def of_compute(snapshot: Snapshot, owner: Resource) -> Mapping[str, Any]:
         "agentVmSize": clusters.pool(pools[0]).vm_size if pools else asked.agent_vm_size,
         "agentCount": sum(clusters.pool(one).count for one in pools),
         "clusterPurpose": asked.cluster_purpose.value,
-        "clusterFqdn": names.fqdn(cluster) if cluster is not None else None,
+        "clusterFqdn": api_servers.hosts(cluster)[0] if cluster is not None else None,
         "systemServices": _system_services(snapshot, owner),
         "sslConfiguration": None if ssl is None else _ssl(owner, ssl),
         "aksNetworkingConfiguration": _networking(snapshot, cluster) if cluster is not None else None,

@@ -97,7 +97,7 @@ class Cluster:
     @property
     def namespaces(self) -> tuple[str, ...]:
         """Where Azure Machine Learning puts the services of the workspace that uses the cluster."""
-        return () if self.user is None else (f"azureml-{self.user.id.parent.name.lower()}",)
+        return () if self.user is None else (clusters.namespace(self.user.id.parent),)
 
     @property
     def node_group(self) -> ResourceId:

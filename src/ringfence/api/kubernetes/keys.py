@@ -21,8 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ringfence.desired.state import ServiceAccount
 from ringfence.model.resource import Resource
 
+#: What stands for the API server of a cluster: the guid of this name.
+_SERVER = "api-server"
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of the curve P-256
 #: As AKS signs them: the authority for thirty years, an account for two.
 _AUTHORITY_LASTS, _ACCOUNT_LASTS = dt.timedelta(days=30 * 365), dt.timedelta(days=2 * 365)
@@ -76,8 +79,12 @@ class Keys:
 
     def service_token(self, cluster: Resource, namespace: str, name: str) -> str:
         """The bearer token of a service account: who it is, and a seal."""
-        subject = f"system:serviceaccount:{namespace}:{name}"
-        return f"{subject}.{self._derived(cluster, subject).hex()}"
+        return self.token_of(ServiceAccount(server=cluster.guid(_SERVER), namespace=namespace, name=name))
+
+    def token_of(self, account: ServiceAccount) -> str:
+        """As `service_token`, of an account as its pods know it."""
+        subject = f"system:serviceaccount:{account.namespace}:{account.name}"
+        return f"{subject}.{self._sealed(account.server, subject).hex()}"
 
     def service_account(self, cluster: Resource, token: str) -> str | None:
         """The service account whose token this is, `system:serviceaccount:<namespace>:<name>`."""
@@ -143,7 +150,10 @@ class Keys:
         return ec.derive_private_key(number % (_ORDER - 1) + 1, ec.SECP256R1())
 
     def _derived(self, cluster: Resource, purpose: str) -> bytes:
-        return hmac.digest(self._secret, f"{cluster.guid('api-server')}/{purpose}".encode(), hashlib.sha512)
+        return self._sealed(cluster.guid(_SERVER), purpose)
+
+    def _sealed(self, server: str, purpose: str) -> bytes:
+        return hmac.digest(self._secret, f"{server}/{purpose}".encode(), hashlib.sha512)
 
 
 def _name(common: str, organizations: tuple[str, ...]) -> x509.Name:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ringfence.drivers.linux.launch_spec import NOBODY
@@ -45,13 +45,14 @@ def prefixes(folders: Iterable[str]) -> list[Bind]:
     return [(folder, folder, "ro") for folder in real if not folder.startswith("/usr/") and folder != "/usr"]
 
 
-def settings(hostname: str, nameserver: str) -> dict[str, str]:
-    """The text files of /etc."""
+def settings(hostname: str, nameserver: str, search: Sequence[str] = ()) -> dict[str, str]:
+    """The text files of /etc. search: domains of a cluster, tried first for names with few dots, as Kubernetes has it."""
+    completing = f"search {' '.join(search)}\noptions ndots:5\n" if search else ""
     return {
         "/etc/passwd": f"root:x:0:0:root:/:/usr/sbin/nologin\nnobody:x:{NOBODY}:{NOBODY}:nobody:/tmp:/usr/sbin/nologin\n",
         "/etc/group": f"root:x:0:\nnogroup:x:{NOBODY}:\n",
         "/etc/hostname": f"{hostname}\n",
         "/etc/hosts": f"127.0.0.1 localhost {hostname}\n",
         "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-        "/etc/resolv.conf": f"nameserver {nameserver}\n" if nameserver else "",
+        "/etc/resolv.conf": f"nameserver {nameserver}\n{completing}" if nameserver else "",
     }

@@ -28,7 +28,7 @@ from ringfence.drivers.linux.pulls import Pulls
 from ringfence.drivers.linux.routers import PREFIX as ROUTERS
 from ringfence.drivers.linux.routers import Routers
 from ringfence.drivers.linux.workloads import PREFIX as WORKLOADS
-from ringfence.drivers.linux.workloads import Workloads
+from ringfence.drivers.linux.workloads import Account, Workloads
 
 _LOG_TAIL = 256 * 1024
 #: How long `apply` waits for processes to finish what they are answering before their network goes.
@@ -41,7 +41,7 @@ _Process = Environment | ImageBuild | Image | Bundle | Workload | Container | Ro
 class LinuxDriver:
     """state_dir: kept over restarts. scoring: the scoring server's folder. cgroups: folders in which groups may be made.
 
-    issue: makes certificates for names.
+    issue: makes certificates for names. account: the files that a service account has in its pods.
     """
 
     def __init__(
@@ -51,11 +51,12 @@ class LinuxDriver:
         cgroups: Iterable[str] = (),
         runtime_dir: Path = ROOT,
         issue: Issue | None = None,
+        account: Account = lambda _: {},
     ) -> None:
         self._folders = Folders(state_dir, runtime_dir)
         self._cgroups = Cgroups(cgroups)
         self._fabric = Fabric(runtime_dir)
-        self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial)
+        self._workloads = Workloads(self._folders, self._cgroups, scoring, self.namespace, self._dial, account)
         self._containers = Containers(
             self._folders, self._cgroups, self.namespace, lambda key: image_store.find(self._folders, key)
         )

@@ -15,10 +15,10 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ringfence.desired.state import Key, Observed, Readiness, Workload
+from ringfence.desired.state import Key, Observed, Readiness, ServiceAccount, Workload
 from ringfence.drivers.base import Failure
 from ringfence.drivers.linux import bundles, cell_view, image_store, image_view, liveness, processes, run
 from ringfence.drivers.linux.cgroups import CgroupError, Cgroups, Limits
@@ -29,6 +29,10 @@ from ringfence.drivers.linux.readiness import Address, Life, Prober
 
 PREFIX = "pod/"
 APP_ROOT = "/var/azureml-app"
+_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+#: The files of a service account, by their names in that folder.
+Account = Callable[[ServiceAccount], Mapping[str, str]]
 
 _RUNTIME, _PACKAGE = "/opt/ringfence", "ringfence_scoring"
 _START = (
@@ -46,7 +50,10 @@ _CRASHED = "Your container application crashed. This may be caused by errors in 
 
 
 class Workloads:
-    """namespace: path of an endpoint's network namespace. dial: a socket in it; both raise KeyError. scoring: our server."""
+    """namespace: path of an endpoint's network namespace. dial: a socket in it; both raise KeyError. scoring: our server.
+
+    account: what pods show their API server.
+    """
 
     def __init__(
         self,
@@ -55,9 +62,10 @@ class Workloads:
         scoring: Path,
         namespace: Callable[[Key], str],
         dial: Callable[[Key], socket.socket],
+        account: Account,
     ) -> None:
         self._folders, self._cgroups, self._scoring = folders, cgroups, scoring
-        self._namespace = namespace
+        self._namespace, self._account = namespace, account
         self._prober = Prober(dial)
         self._watch = liveness.Watch(dial, self._end)
 
@@ -140,6 +148,10 @@ class Workloads:
             return Observed(supervisor.fingerprint, Readiness.STARTING)
         return Observed(supervisor.fingerprint, Readiness.FAILED, "CrashLoopBackOff", _why(status))
 
+    def _credentials(self, item: Workload) -> dict[str, str]:
+        files = self._account(item.account) if item.account is not None else {}
+        return {f"{_ACCOUNT}/{name}": text for name, text in files.items()}
+
     def _spec(self, item: Workload, group: str, replaces: Sequence[int]) -> LaunchSpec:
         image = image_store.find(self._folders, item.image)
         program = image_view.program(image)
@@ -160,7 +172,7 @@ class Workloads:
             hostname=name[:63],
             binds=binds,
             links=links,
-            files=cell_view.settings(name[:63], item.nameserver),
+            files={**cell_view.settings(name[:63], item.nameserver, item.search), **self._credentials(item)},
             scratch={"/tmp": _SCRATCH_MB, "/dev/shm": _SHARED_MB},
             root=str(self._folders.cell),
             groups=self._cgroups.make(group, limits),

@@ -81,8 +81,12 @@ def test_without_a_role_nothing_is_seen_and_nothing_is_said_to_be_there(arm: Arm
             refused(arm.put(path, network()), "Microsoft.Network/virtualNetworks/write", path)
             refused(arm.send("PATCH", path, {"tags": {}}), "Microsoft.Network/virtualNetworks/write", path)
             refused(arm.send("DELETE", path), "Microsoft.Network/virtualNetworks/delete", path)
-        for scope in (SUBSCRIPTION, GROUP, OTHER):
-            refused(arm.get(f"{scope}/providers/Microsoft.Network/virtualNetworks"), network_read, scope)
+        for scope, shown in (
+            (SUBSCRIPTION, ""),
+            (GROUP, "/providers/Microsoft.Network"),
+            (OTHER, "/providers/Microsoft.Network"),
+        ):
+            refused(arm.get(f"{scope}/providers/Microsoft.Network/virtualNetworks"), network_read, f"{scope}{shown}")
     assert arm.get(VNET).status_code == 200
 
 

@@ -31,7 +31,10 @@ _SHOWS_CHILDREN = frozenset({"microsoft.network/virtualnetworks", "microsoft.net
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """also, remove: children of the draft. The etags as sent, without quotes. caller: None is the platform itself."""
+    """also, remove: children of the draft. The etags as sent, without quotes. caller: None is the platform itself.
+
+    patched: the draft is what is stored with a few members changed, so that what else it refers to was not asked for.
+    """
 
     draft: Resource
     also: tuple[Resource, ...] = ()
@@ -39,6 +42,7 @@ class Request:
     if_match: str | None = None
     if_none_match: str | None = None
     caller: Caller | None = None
+    patched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +86,7 @@ def decide(snapshot: Snapshot, request: Request, moment: Moment) -> Decision:
     made = _companions(snapshot, after, (main, *children), moment)
     after = after.changed(made)
     if request.caller is not None:
-        authority.require_links(snapshot, after, request.caller, main, children)
+        authority.require_links(snapshot, after, request.caller, main, children, request.patched)
     warnings = _admitted(snapshot, after, [main, *children], gone)
     allocations = alloc.plan_all(after, [*made, main, *children, *cluster_access.unblocked(after, main)])
     # Records of new endpoints hold addresses that were only just given.

@@ -135,6 +135,13 @@ class Engine:
             )
         )
 
+    def patch(self, draft: Resource, *, etag: str, caller: Caller | None) -> Accepted:
+        """Replace the resource of an etag by itself with a few members changed: only new references are the caller's.
+
+        Raises errors.Problem; PreconditionFailed when somebody else was quicker.
+        """
+        return self._put(acceptance.Request(draft=draft, if_match=etag, caller=caller, patched=True))
+
     def _put(self, request: acceptance.Request) -> Accepted:
         request = dataclasses.replace(request, draft=vouched(self.identities, request.draft))
         with self._ledger.write() as change:

@@ -104,6 +104,18 @@ def visible(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -
     return False
 
 
+def permits_within(snapshot: Snapshot, caller: Caller | str, action: str, scope: ResourceId | str) -> bool:
+    """Whether the caller may do this at the scope or at anything below it."""
+    index, lies, wanted = _index(snapshot), place(scope.key if isinstance(scope, ResourceId) else scope), action.lower()
+    return permits(snapshot, caller, action, scope) or any(
+        grant.permits(wanted, False)
+        for principal in _principals(caller)
+        if lies in index.above.get(principal, frozenset())
+        for at, grant in index.by_principal[principal].items()
+        if lies in _upwards(at)
+    )
+
+
 def granted(snapshot: Snapshot, caller: Caller | str, scope: ResourceId | str) -> tuple[Permission, ...]:
     """The permissions of every role that the caller has at a scope: what the permissions endpoint shows."""
     index, found = _index(snapshot), dict[str, tuple[Permission, ...]]()

@@ -79,14 +79,19 @@ def _scopes(resource: Resource) -> tuple[ResourceId | str, ...]:
             return (resource.id,)
 
 
-def require_links(before: Snapshot, after: Snapshot, caller: Caller, main: Resource, children: Iterable[Resource]) -> None:
+def require_links(
+    before: Snapshot, after: Snapshot, caller: Caller, main: Resource, children: Iterable[Resource], patched: bool = False
+) -> None:
     """What a write of `main` with its children does to others. Raises Forbidden (`LinkedAuthorizationFailed`).
 
     before: holds the rights; after: with companions, which are the platform's own and nobody's to join.
+    patched: a PATCH, whose body does not hold the references that stay as they are.
     """
+    old = before.get(main.id) if patched else None
+    kept = frozenset(links.actions(old)) if old is not None else frozenset()
     for resource in (main, *children):
         for link in links.actions(resource):
-            if link.action and not link.target.within(main.id) and not _own(after, link.target, main):
+            if link.action and link not in kept and not link.target.within(main.id) and not _own(after, link.target, main):
                 access.require_linked(before, caller, action_on(main, WRITE), main.id, link.action, link.target)
 
 
@@ -106,9 +111,19 @@ def readable(snapshot: Snapshot, caller: Caller, resources: Iterable[Resource]) 
 
 
 def require_list(snapshot: Snapshot, caller: Caller, type: str, scope: ResourceId) -> None:
-    """A list is for who may read all of it, or has a role on something in it; what is in it is filtered (`readable`).
+    """A list of one type is for who may read that type there; in a subscription or a group, also for who may somewhere below.
 
-    Raises Forbidden (`AuthorizationFailed`).
+    What is in the list is filtered (`readable`). Children of a resource are listed with the right to all of them.
+    Raises Forbidden (`AuthorizationFailed`) over the scope as Azure writes it (Azure/CloudShell#561).
     """
+    wanted = action(type, READ)
+    if scope.provider is None and access.permits_within(snapshot, caller, wanted, scope):
+        return
+    provider = f"/providers/{type.partition('/')[0]}" if scope.group is not None and scope.provider is None else ""
+    access.require(snapshot, caller, wanted, f"{scope}{provider}")
+
+
+def require_sight(snapshot: Snapshot, caller: Caller, type: str, scope: ResourceId) -> None:
+    """What is said of a subscription or a group to everybody who has a role in it. Raises Forbidden (`AuthorizationFailed`)."""
     if not access.visible(snapshot, caller, scope):
         access.require(snapshot, caller, action(type, READ), scope)

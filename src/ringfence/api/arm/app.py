@@ -163,9 +163,9 @@ class Arm:
             self._require(asked, "Microsoft.ContainerRegistry/checkNameAvailability/read", path.id)
             return self._of_registries().check_name(asked)
         row = directory.row_of(kind, version)
+        self._require(asked, authority.action(row.type, f"{action}/action"), path.id)
         if action.lower() not in row.actions:
             raise _not_allowed(asked.method, f"{row.type}/{action}")
-        self._require(asked, authority.action(row.type, f"{action}/action"), path.id)
         if row.type.lower() == deployment.DEPLOYMENT:
             return self._deployments.validate(asked, path.id)
         if row.type == registries.TYPE:

@@ -143,7 +143,7 @@ class Directory:
     def resources(self, asked: Asked, scope: ResourceId) -> Response:
         """`$filter`, `$expand` and `$top`, over what the caller may read. Raises Invalid, Forbidden, NotFound."""
         snapshot = self._engine.snapshot()
-        authority.require_list(snapshot, asked.caller, "Microsoft.Resources/subscriptions/resources", scope)
+        authority.require_sight(snapshot, asked.caller, "Microsoft.Resources/subscriptions/resources", scope)
         if scope.group is not None:
             self._engine.get(scope)
         wanted = matcher(asked.query.get("$filter", ""))
@@ -158,7 +158,7 @@ class Directory:
 
     def _visible(self, asked: Asked, type: str) -> None:
         """What is said about a subscription to everybody who has a role in it. Raises Forbidden."""
-        authority.require_list(self._engine.snapshot(), asked.caller, type, self._subscription.scope)
+        authority.require_sight(self._engine.snapshot(), asked.caller, type, self._subscription.scope)
 
     def _summary(self, resource: Resource, expand: set[str]) -> Mapping[str, object]:
         shown = documents.summary(self._engine.snapshot(), resource, self._subscription.tenant)

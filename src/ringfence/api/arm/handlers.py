@@ -20,7 +20,7 @@ from ringfence.control.operations import Operation, Status
 from ringfence.model import compute as compute_nouns
 from ringfence.model import containers as container_nouns
 from ringfence.model import errors, ml, private_dns
-from ringfence.model.ids import ResourceId
+from ringfence.model.ids import GROUP_TYPE, ResourceId
 from ringfence.model.resource import ProvisioningState, Resource
 from ringfence.policy import authority
 
@@ -51,7 +51,9 @@ class Items:
     def collection(self, asked: Asked, row: Row, scope: ResourceId) -> Response:
         """Everything of a type in a subscription, a group or a parent that the caller may read."""
         snapshot = self._engine.snapshot()
-        authority.require_list(snapshot, asked.caller, row.type, scope)
+        # Resource Manager keeps groups itself, and filters their list for everybody who sees the subscription.
+        require = authority.require_sight if row.type == GROUP_TYPE else authority.require_list
+        require(snapshot, asked.caller, row.type, scope)
         if scope.group is not None:
             self._engine.get(scope.group_id if scope.provider is None else scope)
         found = [r for r in snapshot.of_type(row.type) if r.id.within(scope)]
@@ -95,7 +97,7 @@ class Items:
             acceptance.check_etag(old, asked.if_match)
             draft = wire.patch(row, old, body, self._engine.clock())
             try:
-                accepted = self._engine.put(draft, if_match=old.etag, caller=asked.caller)
+                accepted = self._engine.patch(draft, etag=old.etag, caller=asked.caller)
             except errors.PreconditionFailed:
                 # Somebody wrote between reading and writing: the patch applies to what there is now.
                 continue

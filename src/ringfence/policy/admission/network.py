@@ -6,11 +6,12 @@ Security groups are in `security`, network interfaces in `interfaces`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 
-from ringfence.model import errors, network
+from ringfence.model import compute, errors, network
 from ringfence.model.resource import ProvisioningState, Resource
-from ringfence.policy import links, tags
+from ringfence.policy import clusters, links, tags
 from ringfence.policy.admission import delegations
 from ringfence.policy.admission.case import Advice, Case, Finding, ipv4, unsupported
 
@@ -177,19 +178,28 @@ def _outside(child: Resource, parent: Resource) -> errors.Invalid:
 
 def subnets_do_not_overlap(case: Case) -> Iterator[Finding]:
     """No two subnets of a network share an address; one that goes with the same request is out of the way."""
-    prefix = IPv4Network(subnet(case).prefix)
+    prefix, bounds = subnet(case).prefix, _bounds(subnet(case).prefix)
+    assert bounds is not None
+    first, last = bounds
     for sibling in case.snapshot.children(case.new.id.parent):
         if sibling.key == case.new.key or not isinstance(sibling.properties, network.Subnet):
             continue
-        other = ipv4(sibling.properties.prefix)
-        if other is not None and other.overlaps(prefix) and sibling.state is not ProvisioningState.DELETING:
+        other = _bounds(sibling.properties.prefix)
+        if other is not None and other[0] <= last and first <= other[1] and sibling.state is not ProvisioningState.DELETING:
             yield errors.Invalid(
                 "NetcfgSubnetRangesOverlap",
                 f"Subnet '{case.new.id.name}' is not valid because its IP address range overlaps with that of an existing "
                 f"subnet in virtual network '{case.new.id.parent.name}': {prefix} of {case.new.id}, and '{sibling.id.name}', "
-                f"{other}. Use a range that no subnet has.",
+                f"{sibling.properties.prefix}. Use a range that no subnet has.",
                 target=str(case.new.id),
             )
+
+
+@lru_cache(maxsize=16_384)
+def _bounds(text: str) -> tuple[int, int] | None:
+    """The first and the last address of a prefix: a network may have thousands of subnets, each held against the others."""
+    prefix = ipv4(text)
+    return None if prefix is None else (int(prefix.network_address), int(prefix.broadcast_address))
 
 
 def subnet_in_use_keeps_its_prefix(case: Case) -> Iterator[Finding]:
@@ -237,11 +247,11 @@ def subnet_is_clear_of_clusters(case: Case) -> Iterator[Finding]:
 
 
 def _service_ranges(case: Case) -> Iterator[tuple[Resource, IPv4Network]]:
-    siblings = frozenset(child.key for child in case.snapshot.children(case.new.id.parent))
-    for user, link in links.users(case.snapshot, network.SUBNET, siblings):
-        range_ = ipv4(getattr(getattr(user.properties, "properties", None), "service_cidr", ""))
-        if range_ is not None and link.field.endswith("subnetId"):
-            yield user, range_
+    """The service ranges of the clusters whose nodes are in this network, by the compute that uses one, or the cluster."""
+    for cluster in case.snapshot.of_type(compute.MANAGED_CLUSTER):
+        range_ = ipv4(clusters.of(cluster).service_cidr)
+        if range_ is not None and clusters.nodes_subnet(case.snapshot, cluster).parent == case.new.id.parent:
+            yield clusters.compute_of(case.snapshot, cluster) or cluster, range_
 
 
 def subnet_is_enforceable(case: Case) -> Iterator[Finding]:

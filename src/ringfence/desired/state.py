@@ -59,6 +59,7 @@ class Network(Item):
     private: addresses of private endpoints; only while their connections are approved.
     sources: no two have the same prefix and destination.
     owned: pairs of a public address and the private one that has it for itself, both ways.
+    kept: public addresses that are routed here with or without a frontend, so that connections to a former one go on.
     """
 
     rank: ClassVar[int] = 10
@@ -66,6 +67,7 @@ class Network(Item):
     prefixes: tuple[str, ...]
     egress: str | None = None
     owned: tuple[tuple[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
     peered: tuple[str, ...] = ()
     private: tuple[PrivateAddress, ...] = ()
     sources: tuple[ServiceSource, ...] = ()

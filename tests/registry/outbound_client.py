@@ -179,9 +179,48 @@ def recovered(name: str) -> Any:
     return found
 
 
-def admin(registry: str) -> Any:
-    """The admin user of a registry."""
-    return Cloud().arm("POST", f"{registry}/listCredentials", {})
+def limits(outside: str) -> Any:
+    """Deployments into an open subnet, a closed one, and a closed one with the registry's tag allowed."""
+    setup()
+    found = {"open": deploy("first")}
+    uri = found["open"]["service"]["scoringUri"]
+    found["out_of_open"] = score(uri, outside)
+    rule("AllowVnet", "150", "Allow", "VirtualNetwork")
+    rule("DenyAllOutbound", "200", "Deny", "*")
+    found["closed"] = deploy("second")
+    found["out_of_closed"] = score(uri, outside)
+    rule("AllowRegistry", "199", "Allow", "AzureContainerRegistry.eastus2")
+    found["allowed"] = recovered("second")
+    found["out_of_allowed"] = score(found["allowed"]["service"]["scoringUri"], outside)
+    return found
+
+
+def behind_endpoint() -> Any:
+    """A closed subnet without the registry's tag, whose registry answers at a private endpoint and nowhere else."""
+    cloud, images = Cloud(), service("second")["registry"]
+    cloud.arm("DELETE", f"{NETWORK}/networkSecurityGroups/guard/securityRules/AllowRegistry")
+    network = {"id": f"{NETWORK}/virtualNetworks/net"}
+    subnet = cloud.arm("PUT", f"{network['id']}/subnets/links", {"properties": {"addressPrefix": "10.1.8.0/24"}})
+    cloud.arm("PATCH", images, {"sku": {"name": "Premium"}, "properties": {"publicNetworkAccess": "Disabled"}})
+    zone = f"{NETWORK}/privateDnsZones/privatelink.azurecr.io"
+    cloud.arm("PUT", zone, {"location": "global"})
+    linked = {"location": "global", "properties": {"virtualNetwork": network, "registrationEnabled": False}}
+    cloud.arm("PUT", f"{zone}/virtualNetworkLinks/net", linked)
+    connection = {"name": "registry", "properties": {"privateLinkServiceId": images, "groupIds": ["registry"]}}
+    asked = {"subnet": {"id": subnet["id"]}, "privateLinkServiceConnections": [connection]}
+    endpoint = f"{NETWORK}/privateEndpoints/registry"
+    cloud.arm("PUT", endpoint, {"location": "eastus2", "properties": asked})
+    config = {"name": "registry", "properties": {"privateDnsZoneId": zone}}
+    group = f"{endpoint}/privateDnsZoneGroups/default"
+    cloud.arm("PUT", group, {"properties": {"privateDnsZoneConfigs": [config]}})
+    shown = cloud.arm("GET", group)["properties"]["privateDnsZoneConfigs"][0]["properties"]["recordSets"]
+    return {"records": {one["recordSetName"]: one["ipAddresses"][0] for one in shown}, **deploy("behind")}
+
+
+def close_network() -> Any:
+    """Take back what lets the subnet reach its own network: the explicit deny is for that too."""
+    Cloud().arm("DELETE", f"{NETWORK}/networkSecurityGroups/guard/securityRules/AllowVnet")
+    return {}
 
 
 def close_admin(registry: str) -> Any:
@@ -205,7 +244,9 @@ def score(uri: str, host: str) -> Any:
         return json.load(answer)
 
 
-TASKS = {task.__name__: task for task in (setup, rule, deploy, service, recovered, score, admin, close_admin, let_pull)}
+TASKS = {
+    task.__name__: task for task in (limits, behind_endpoint, close_network, service, deploy, recovered, close_admin, let_pull)
+}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*sys.argv[2:])))

@@ -15,6 +15,15 @@ from typing import Any
 import pytest
 
 _CLIENT = Path(__file__).with_name("outbound_client.py")
+_REACH = """
+import json, socket, sys
+address = socket.gethostbyname(sys.argv[1])
+try:
+    socket.create_connection((address, 443), 1.5).close()
+    print(json.dumps([address, "connected"]))
+except TimeoutError:
+    print(json.dumps([address, "timed out"]))
+"""
 #: Where Resource Manager listens: a place that code has no business with.
 OUTSIDE = "198.18.0.17"
 
@@ -34,6 +43,10 @@ class Box:
     def ask(self, *task: str) -> Any:
         return json.loads(self.ringfence("exec", "--at", "internet", "--", sys.executable, str(_CLIENT), *task))
 
+    def reached(self, host: str, at: str) -> list[str]:
+        """The address of a name, and whether its port 443 answers, from a host in a subnet."""
+        return list(json.loads(self.ringfence("exec", "--at", at, "--", sys.executable, "-c", _REACH, host)))
+
     def skopeo(self, *arguments: str) -> str:
         return self.ringfence("exec", "--at", "internet", "--", "skopeo", *arguments)
 
@@ -52,7 +65,6 @@ def box() -> Iterator[Box]:
     made = Box()
     try:
         made.ringfence("up")
-        made.ask("setup")
         yield made
     finally:
         made.ringfence("down", "--purge")
@@ -60,16 +72,14 @@ def box() -> Iterator[Box]:
 
 
 def test_a_closed_subnet_keeps_images_out_until_the_registrys_tag_is_allowed(box: Box) -> None:
-    open_ = box.ask("deploy", "first")
+    found = box.ask("limits", OUTSIDE)
+    open_ = found["open"]
     assert open_["operation"]["state"] == "Succeeded" and open_["service"]["state"] == "Healthy", open_
     registry = open_["registry"].rpartition("/")[2]
     assert open_["service"]["imageId"].startswith(f"{registry}.azurecr.io/azureml/azureml_"), "in the workspace's registry"
-    uri = open_["service"]["scoringUri"]
-    assert box.ask("score", uri, OUTSIDE) == "connected", "user code gets out by default"
+    assert found["out_of_open"] == "connected", "user code gets out by default"
 
-    box.ask("rule", "AllowVnet", "150", "Allow", "VirtualNetwork")
-    box.ask("rule", "DenyAllOutbound", "200", "Deny", "*")
-    closed = box.ask("deploy", "second")
+    closed = found["closed"]
     assert (closed["operation"]["state"], closed["service"]["state"]) == ("Failed", "Failed")
     told = closed["service"]["error"]["message"]
     for text in (told, closed["log"]):
@@ -78,12 +88,11 @@ def test_a_closed_subnet_keeps_images_out_until_the_registrys_tag_is_allowed(box
         assert "az network nsg rule create --resource-group limits --nsg-name guard" in text, "the way out"
         assert "--priority 199" in text and "--destination-address-prefixes AzureContainerRegistry.eastus2" in text
     assert closed["service"]["error"]["code"] == "ImagePullBackOff"
-    assert "timed out" in box.ask("score", uri, OUTSIDE), "nor does user code get out"
+    assert "timed out" in found["out_of_closed"], "nor does user code get out"
 
-    box.ask("rule", "AllowRegistry", "199", "Allow", "AzureContainerRegistry.eastus2")
-    again = box.ask("recovered", "second")
+    again = found["allowed"]
     assert again["service"]["state"] == "Healthy" and again["service"]["error"] is None, "by itself, as the node tries again"
-    assert "timed out" in box.ask("score", again["service"]["scoringUri"], OUTSIDE)
+    assert "timed out" in found["out_of_allowed"]
     assert "ImagePullBackOff" not in again["log"]
 
 
@@ -115,3 +124,20 @@ def test_skopeo_finds_the_environments_image_and_pushes_its_own(box: Box) -> Non
     assert copied["Env"] == found["Env"], "the same image, with its layers compressed on the way"
     with pytest.raises(AssertionError, match="unauthorized"):
         box.skopeo("inspect", "--creds", f"{admin['clientId']}:wrong", f"docker://{host}/team/copy:v1")
+
+
+def test_a_closed_subnet_pulls_through_the_registrys_private_endpoint(box: Box) -> None:
+    """The tag VirtualNetwork has to be allowed before a deny of everything: that one is for the own network as well."""
+    found = box.ask("behind_endpoint")
+    host = f"{found['registry'].rpartition('/')[2]}.azurecr.io"
+    name = host.partition(".")[0]
+    assert found["records"].keys() == {name, f"{name}.eastus2.data"} and len(set(found["records"].values())) == 2
+    assert found["service"]["state"] == "Healthy", found
+    private = found["records"][name]
+    assert private.startswith("10.1.8.")
+    assert box.reached(host, "net/nodes") == [private, "connected"]
+    box.ask("close_network")
+    assert box.reached(host, "net/nodes") == [private, "timed out"]
+    refused = box.ask("deploy", "walled")
+    told = refused["service"]["error"]["message"]
+    assert "denies TCP 443" in told and private in told and "the service tag VirtualNetwork" in told, told

@@ -18,7 +18,7 @@ from ringfence.model import network
 from ringfence.model.ids import ResourceId
 from ringfence.model.network import Direction
 from ringfence.model.resource import Snapshot
-from ringfence.policy import reach, tags
+from ringfence.policy import groups, reach, tags
 from ringfence.policy.places import Place
 from ringfence.policy.reach import Verdict
 
@@ -78,9 +78,11 @@ def explain(snapshot: Snapshot, source: Place, address: str, port: int) -> str:
     if trace.verdict is Verdict.ALLOWED or not trace.steps:
         return ""
     last = trace.steps[-1]
-    tag = tags.service_at(destination) or (f"{address}/32" if trace.verdict is not Verdict.DENIED_OUTBOUND else "Internet")
     if trace.verdict is not Verdict.DENIED_OUTBOUND:
         return f"The connection from {source.address} to {address}:{port} ends at: {last.where}, {last.by}."
+    inside = groups.space_of(snapshot, snapshot.need(source.vnet))
+    near = "VirtualNetwork" if any(destination in prefix for prefix in inside) else "Internet"
+    tag = tags.service_at(destination) or near
     group, _, rule = last.by.partition(": ")
     where = f"The outbound rule '{rule}' of the network security group '{group}' ({last.where.removeprefix('outbound ')})"
     return (

@@ -46,3 +46,22 @@ def asking() -> Iterator[Callable[[ASGIApp, str], httpx.Client]]:
     """As `opening`, for one test."""
     with opening() as make:
         yield make
+
+
+#: What takes longest begins first, so that no core is idle at the end.
+_LONGEST = (
+    "tests/az/test_whole_document.py",
+    "tests/e2e/",
+    "tests/az/",
+    "tests/registry/test_outbound_limits.py",
+    "tests/ml/",
+    "tests/sandbox/",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        return next((number for number, begin in enumerate(_LONGEST) if path.startswith(begin)), len(_LONGEST))
+
+    items.sort(key=rank)

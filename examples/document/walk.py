@@ -33,7 +33,8 @@ class Walk:
         self.found: list[tuple[str, str, str, bool]] = []
         self.seconds: dict[str, float] = {}
         self.section = ""
-        self.folder = tempfile.mkdtemp(prefix="ringfence-document-")
+        self._folder = tempfile.TemporaryDirectory(prefix="ringfence-typed-")
+        self.folder = self._folder.name
         who = json.loads((state / "admin.json").read_text())
         self.who = who
         names = {"TENANT_ID": "tenantId", "ID": "clientId", "PASSWORD": "clientSecret"}
@@ -103,6 +104,7 @@ class Walk:
         assert self.session.stdin is not None
         self.session.stdin.close()
         self.session.wait(timeout=20)
+        self._folder.cleanup()
 
     def _took(self, what: str, begun: float) -> None:
         name = what if what not in self.seconds else f"{what} again"

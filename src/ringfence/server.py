@@ -220,7 +220,7 @@ def _apps(layout: Layout, admin: Admin, engine: Engine, signer: tokens.Signer, k
     verifier = verify.Verifier(signer.public_key, tenant, _now, standing=functools.partial(_standing, engine))
     sign_in = entra.build(tenant, engine.identities, signer, _now, _new_id)
     ca = (layout.folder / "pki" / "ca.pem").read_bytes()
-    credentials = Credentials(engine, kept.keys, ca, tenant)
+    credentials = Credentials(engine, kept.keys, ca, tenant, kept.blobs.key)
     callers = Authenticator(kept.keys, verifier.accepting(AUDIENCES), _now)
     subscription = Subscription(admin.subscription_id.lower(), tenant)
     of_images = RegistryActions(engine, kept.images, kept.passwords)

@@ -57,7 +57,9 @@ class Arm:
         verifier = Verifier(key.public_key(), TENANT, lambda: self.now(), standing=lambda who, _: identities.groups_of(who))
         subscription = Subscription(SUBSCRIPTION.rpartition("/")[2], TENANT)
         first_owner.ensure_owner(self.engine, subscription.id, "object")
-        credentials = Credentials(self.engine, Keys(secrets.token_bytes(32)), b"-- a certificate --", TENANT)
+        credentials = Credentials(
+            self.engine, Keys(secrets.token_bytes(32)), b"-- a certificate --", TENANT, lambda account: account.encode()
+        )
         self.terminals = Terminals(self.engine, time.monotonic)
         built = app.build(self.engine, verifier, subscription, credentials, issue=self.terminals.issue)
         self.client = asking(built, ORIGIN)

@@ -91,6 +91,12 @@ CASES: list[Case] = [
     ("peering with nobody", f"{PEERINGS}/none", side(f"{NETWORK}/virtualNetworks/none"), "InvalidResourceReference"),
     ("peering uses gateways", f"{PEERINGS}/far", side(FAR, useRemoteGateways=True), "RemoteVnetHasNoGateways"),
     ("rules of a network", f"{SUBNETS}/n", part("10.1.20.0/24", networkSecurityGroup={"id": VNET}), "InvalidRequestFormat"),
+    (
+        "rules by half an id",
+        f"{SUBNETS}/n",
+        part("10.1.20.0/24", networkSecurityGroup={"id": NSG[1:]}),
+        "LinkedInvalidPropertyId",
+    ),
     ("rules by name", f"{SUBNETS}/n", part("10.1.20.0/24", networkSecurityGroup={"id": "guard"}), "LinkedInvalidPropertyId"),
     (
         "rules that are not",

@@ -75,3 +75,16 @@ def test_an_action_is_refused_before_it_is_said_to_be_unknown(arm: Arm) -> None:
     with alice(arm):
         refused(arm.send("POST", f"{NSG}/explode", {}), "Microsoft.Network/networkSecurityGroups/explode/action", NSG)
     error(arm.send("POST", f"{NSG}/explode", {}), 405, "MethodNotAllowed")
+
+
+@pytest.mark.parametrize("kind", ["roleAssignments", "roleDefinitions"])
+@pytest.mark.parametrize("scope", ["", SUBSCRIPTION, GROUP, VNET])
+def test_lists_of_access_are_refused_over_their_provider(arm: Arm, scope: str, kind: str) -> None:
+    arm.network()
+    grant(arm, "AcrPull", SUBSCRIPTION)
+    at = f"{scope}/providers/Microsoft.Authorization"
+    with alice(arm):
+        refused(arm.get(f"{at}/{kind}"), f"Microsoft.Authorization/{kind}/read", at)
+    grant(arm, "Private DNS Zone Contributor", scope or "/")
+    with alice(arm):
+        assert arm.get(f"{at}/{kind}").status_code == 200

@@ -95,7 +95,7 @@ def test_snippet_three_swaps_one_balancer_for_another() -> None:
     changed = {
         key for key in before.items.keys() & after.items.keys() if before.items[key].fingerprint != after.items[key].fingerprint
     }
-    assert {key.partition("/")[0] for key in changed} == {"filter"}
+    assert {key.partition("/")[0] for key in changed} == {"filter", "net"}
     assert IPv4Address(only(after, Balancer).address) in IPv4Network("10.1.0.0/22")
 
 

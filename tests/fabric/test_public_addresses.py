@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,3 +49,31 @@ def test_without_probes_everyone_counts_and_by_source_one_client_stays_with_one(
     assert set(collections.Counter(world.reach(client, "10.0.0.100", 80).server for _ in range(24))) == set(targets)
     world.balancer(network, "10.0.0.101", targets, probe_port=0, by_source=True, key="lb/sticky")
     assert len({world.reach(client, "10.0.0.101", 80).server for _ in range(12)}) == 1
+
+
+def test_who_was_connected_to_a_former_frontend_stays_and_nobody_else_comes(world: World) -> None:
+    """The switch of a cluster to an internal load balancer (azure-docs#64948): clients inside and outside lose nothing."""
+    network = world.network("a", 1, egress="198.19.0.9")
+    inside = world.endpoint("inside", network, "10.0.0.4")
+    target = world.endpoint("target", network, "10.0.1.4")
+    outside = world.endpoint("outside", None, ASKING)
+    world.listen(target, 8080)
+    world.open_all(network)
+    item = world.balancer(network, PUBLIC, [target], public=True)
+    world.healthy(item, 1)
+    with world.connected(inside, PUBLIC, 80) as within, world.connected(outside, PUBLIC, 80) as beyond:
+        assert within.recv(100) and beyond.recv(100)  # the greeting
+        world.put(dataclasses.replace(network, kept=(PUBLIC,)))
+        assert world.fabric.drop([item.key]) == []
+        assert world.blocked(inside, PUBLIC, 80) and world.blocked(outside, PUBLIC, 80)
+        assert goes_on(within) and goes_on(beyond)
+        world.put(network)
+        assert world.blocked(outside, PUBLIC, 80) and not goes_on(beyond)
+
+
+def goes_on(connection: socket.socket) -> bool:
+    """Whether what is said on a connection is still echoed."""
+    connection.sendall(b"still there")
+    with contextlib.suppress(TimeoutError):
+        return connection.recv(100) == b"still there"
+    return False

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 from ringfence.desired import keys
 from ringfence.desired.state import Balancer, Target
+from ringfence.model import ml
 from ringfence.model.resource import Snapshot
-from ringfence.policy import balancing
+from ringfence.policy import balancing, clusters, places
 
 
 def balancers(snapshot: Snapshot) -> Iterator[Balancer]:
@@ -47,3 +48,16 @@ def owned(snapshot: Snapshot) -> dict[str, tuple[tuple[tuple[str, str], ...], tu
         )
         for vnet, ones in found.items()
     }
+
+
+def kept(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
+    """By key of the virtual network: public addresses of clusters that changed to an internal load balancer.
+
+    The address stays the cluster's. What was connected to it goes on (azure-docs#64948); nothing new is answered there.
+    """
+    found: dict[str, list[str]] = {}
+    for owner in places.alive(snapshot, ml.COMPUTE):
+        address, cluster = snapshot.value(owner.key, places.PUBLIC_FRONTEND), clusters.cluster_of(snapshot, owner)
+        if address is not None and cluster is not None and clusters.aks(owner).internal:
+            found.setdefault(clusters.nodes_subnet(snapshot, cluster).parent.key, []).append(address)
+    return {vnet: tuple(sorted(addresses)) for vnet, addresses in found.items()}

@@ -22,7 +22,7 @@ _IN_CLUSTER = (Kind.NODE, Kind.ROUTER, Kind.RESOLVER)
 
 def networks(snapshot: Snapshot) -> Iterator[Network]:
     """One router for each virtual network."""
-    owned = balancing.owned(snapshot)
+    owned, kept = balancing.owned(snapshot), balancing.kept(snapshot)
     for vnet in places.alive(snapshot, network.VIRTUAL_NETWORK):
         assert isinstance(vnet.properties, network.VirtualNetwork)
         index = snapshot.value(vnet.id, places.INDEX)
@@ -36,6 +36,7 @@ def networks(snapshot: Snapshot) -> Iterator[Network]:
                 prefixes=vnet.properties.prefixes,
                 egress=snapshot.value(vnet.id, places.EGRESS),
                 owned=pairs,
+                kept=kept.get(vnet.key, ()),
                 peered=beyond.peered,
                 private=beyond.private,
                 sources=beyond.sources,

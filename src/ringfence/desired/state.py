@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import ClassVar
 
 from ringfence.desired.container_items import Container as Container
@@ -24,6 +23,9 @@ from ringfence.desired.contents import ImageBuild as ImageBuild
 from ringfence.desired.item import PLATFORM_ADDRESS as PLATFORM_ADDRESS
 from ringfence.desired.item import Item as Item
 from ringfence.desired.item import Key as Key
+from ringfence.desired.observation import Flow as Flow
+from ringfence.desired.observation import Observed as Observed
+from ringfence.desired.observation import Readiness as Readiness
 
 #: The key of the network that stands for the internet (the `edge` namespace).
 INTERNET: Key = "net/internet"
@@ -59,6 +61,7 @@ class Network(Item):
     private: addresses of private endpoints; only while their connections are approved.
     sources: no two have the same prefix and destination.
     owned: pairs of a public address and the private one that has it for itself, both ways.
+    kept: public addresses that are routed here with or without a frontend, so that connections to a former one go on.
     """
 
     rank: ClassVar[int] = 10
@@ -66,6 +69,7 @@ class Network(Item):
     prefixes: tuple[str, ...]
     egress: str | None = None
     owned: tuple[tuple[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
     peered: tuple[str, ...] = ()
     private: tuple[PrivateAddress, ...] = ()
     sources: tuple[ServiceSource, ...] = ()
@@ -366,35 +370,3 @@ class State:
 
     def __iter__(self) -> Iterator[AnyItem]:
         return iter(self.items.values())
-
-
-class Readiness(Enum):
-    """How far an observed item is."""
-
-    STARTING = "starting"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
-    """A connection that did not come about: from an endpoint (by key) to an address. name: whose address it was."""
-
-    source: Key
-    address: str
-    port: int
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What a driver sees of one item. code and message say why it failed, in words for the resource's owner.
-
-    flow: what did not get through, when that is why.
-    """
-
-    fingerprint: str
-    readiness: Readiness = Readiness.READY
-    code: str = ""
-    message: str = ""
-    flow: Flow | None = None

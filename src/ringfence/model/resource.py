@@ -95,10 +95,16 @@ _NAMES: dict[type[Properties], tuple[Mapping[str, str], frozenset[str]]] = {}
 
 def reference_text(text: str) -> str:
     """A field that holds a resource id. Raises pydantic's fault with Azure's code (`LinkedInvalidPropertyId`)."""
+    reason = (
+        f"Property id '{text[:300]}' is invalid. Expect fully qualified resource Id that start with "
+        "'/subscriptions/{subscriptionId}' or '/providers/{resourceProviderNamespace}/'."
+    )
+    if not text.startswith("/"):
+        raise PydanticCustomError("LinkedInvalidPropertyId", "{reason}", {"reason": reason})
     try:
         ResourceId.parse(text)
     except errors.Problem as problem:
-        raise PydanticCustomError("LinkedInvalidPropertyId", "{reason}", {"reason": problem.message}) from problem
+        raise PydanticCustomError("LinkedInvalidPropertyId", "{reason}", {"reason": reason}) from problem
     return text
 
 

@@ -81,7 +81,7 @@ class Authorization:
     def _list(self, asked: Asked, scope: str) -> Response:
         """At the scope, above it and below it, unless the filter says otherwise. Raises Forbidden, Invalid, NotFound."""
         snapshot = self._engine.snapshot()
-        self._require(asked, "Microsoft.Authorization/roleAssignments/read", scope)
+        self._require(asked, "Microsoft.Authorization/roleAssignments/read", documents.provider(scope))
         self._there(snapshot, scope)
         wanted = parse(asked.query.get("$filter", ""))
         holders = self._holders(asked, wanted)

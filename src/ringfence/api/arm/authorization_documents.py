@@ -28,6 +28,11 @@ def assignment_path(scope: str, name: str) -> str:
     return f"{scope.rstrip('/')}/providers/Microsoft.Authorization/roleAssignments/{name}"
 
 
+def provider(scope: str) -> str:
+    """Where lists of the provider at a scope lie, as refusals name it (Azure/azure-powershell#6624)."""
+    return f"{scope.rstrip('/')}/providers/Microsoft.Authorization"
+
+
 def assignment(row: Resource, at: str) -> Document:
     """at: see `prefix`."""
     asked = row.properties

@@ -1,4 +1,4 @@
-"""The kubeconfigs of clusters, as Azure hands them out: for each local account, and for everybody of Entra.
+"""The credentials that Resource Manager lists: kubeconfigs of clusters, one for each account, and keys of storage accounts.
 
 What is in a kubeconfig is `api/kubernetes/kubeconfig`; who may ask for one is a matter of
 actions (`Microsoft.ContainerService/managedClusters/listClusterUserCredential/action`).
@@ -7,7 +7,7 @@ actions (`Microsoft.ContainerService/managedClusters/listClusterUserCredential/a
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
@@ -16,9 +16,11 @@ from ringfence.api.arm.asked import Asked
 from ringfence.api.kubernetes import kubeconfig
 from ringfence.api.kubernetes.cluster import Cluster, find
 from ringfence.api.kubernetes.keys import Account, Keys
+from ringfence.control.blobs import account_of
 from ringfence.control.engine import Engine
-from ringfence.model import errors, ml
+from ringfence.model import errors, ml, storage
 from ringfence.model.ids import ResourceId
+from ringfence.model.resource import Resource
 from ringfence.policy import clusters
 
 _ACCOUNTS: Mapping[str, Account] = {
@@ -29,22 +31,38 @@ _ACCOUNTS: Mapping[str, Account] = {
 
 
 class Credentials:
-    """ca: PEM of who signs the certificates of API servers. tenant: of those who sign in with `kubelogin`."""
+    """ca: PEM of who signs the certificates of API servers. tenant: of those who sign in with `kubelogin`.
 
-    def __init__(self, engine: Engine, keys: Keys, ca: bytes, tenant: str) -> None:
+    account_key: of a storage account by its `control.blobs.account_of`; None where no blobs are kept.
+    """
+
+    def __init__(
+        self, engine: Engine, keys: Keys, ca: bytes, tenant: str, account_key: Callable[[str], bytes] | None = None
+    ) -> None:
         self._engine = engine
         self._keys = keys
         self._ca = ca
         self._tenant = tenant
+        self._account_key = account_key
 
     def answer(self, asked: Asked, id: ResourceId, action: str) -> Response:
         """An action on a cluster or on a compute. Raises errors.Problem."""
         resource = self._engine.get(id)
         if resource.type == ml.COMPUTE:
             return self._of_compute(id)
+        if resource.type == storage.STORAGE_ACCOUNT:
+            return self._of_account(resource)
         account = _ACCOUNTS[action.lower()]
         text = self._kubeconfig(self._cluster(id), account, asked.query.get("server-fqdn", ""))
         return answers.document({"kubeconfigs": [{"name": account.value, "value": _base64(text)}]})
+
+    def _of_account(self, account: Resource) -> Response:
+        """The key that signatures are made with; an account has one here. Raises Unsupported."""
+        if self._account_key is None:
+            raise errors.Unsupported("NotSupported", "This control plane keeps no blobs, so its storage accounts have no key.")
+        value = base64.b64encode(self._account_key(account_of(account))).decode()
+        made = account.created_at.isoformat()
+        return answers.document({"keys": [{"creationTime": made, "keyName": "key1", "value": value, "permissions": "FULL"}]})
 
     def _of_compute(self, id: ResourceId) -> Response:
         """As `AksCompute.get_credentials` gives them on (contract of azureml-core, section 5.1)."""

@@ -148,7 +148,12 @@ _ROWS = (
         versions=_AKS,
         operations="operations",
     ),
-    Row(type="Microsoft.Storage/storageAccounts", created=200, versions=("2025-06-01", "2023-05-01", "2019-06-01")),
+    Row(
+        type="Microsoft.Storage/storageAccounts",
+        created=200,
+        versions=("2025-06-01", "2023-05-01", "2019-06-01"),
+        actions=frozenset({"listkeys"}),
+    ),
     Row(
         type="Microsoft.ManagedIdentity/userAssignedIdentities",
         tags_only=True,

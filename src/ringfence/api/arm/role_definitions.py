@@ -54,7 +54,7 @@ class RoleDefinitions:
     def _list(self, asked: Asked, scope: str) -> Response:
         """Every role that can be assigned at the scope. Raises Forbidden, Invalid."""
         snapshot = self._engine.snapshot()
-        access.require(snapshot, asked.caller, _READ, scope)
+        access.require(snapshot, asked.caller, _READ, documents.provider(scope))
         wanted, at = parse(asked.query.get("$filter", "")), documents.prefix(scope)
         own = [row for row in snapshot.of_type(authorization.ROLE_DEFINITION) if self._offered(row, scope)]
         shown = [documents.built_in(role, at) for role in roles.BUILT_IN.values()]

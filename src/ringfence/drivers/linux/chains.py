@@ -38,6 +38,8 @@ FLOATING_MARK = "0x1"
 """The mark of connections whose inbound rules judge the frontend and not the target."""
 OWNED_IN, OWNED_OUT = "owned_in", "owned_out"
 """Maps from a public address to the private one that has it for itself, and back."""
+KEPT = "kept"
+"""Public addresses that are routed to the network even while no frontend has them."""
 EGRESS = "egress"
 """The chain that rewrites the source of what leaves for the edge."""
 
@@ -105,6 +107,8 @@ table ip {TABLE} {{
  }}
  counter {NO_TARGET} {{
  }}
+ counter {UNOWNED} {{
+ }}
  set local {{
   type ipv4_addr; flags interval;
  }}
@@ -144,6 +148,9 @@ table ip {TABLE} {{
  map {OWNED_OUT} {{
   type ipv4_addr : ipv4_addr;
  }}
+ set {KEPT} {{
+  type ipv4_addr;
+ }}
  chain spoofing {{
   type filter hook prerouting priority -300; policy accept;
   iifname "lo" accept
@@ -178,7 +185,7 @@ table ip {TABLE} {{
   type filter hook forward priority 0; policy drop;
   ct direction original oifname "{UPLINK}" ct status dnat ct original ip daddr != @{PRIVATE_LIVE} drop
   ct state established,related accept
-  iifname "{UPLINK}" oifname "{UPLINK}" drop
+  iifname "{UPLINK}" oifname "{UPLINK}" counter name "{UNOWNED}" drop
   iifname "{PEER}*" oifname "{PEER}*" drop
   ct original ip daddr vmap @{PRIVATE_GUARDS}
   iifname "{PEER}*" oifname "{UPLINK}" ct status dnat accept
@@ -236,10 +243,13 @@ def fill(network: Network) -> str:
         f"flush chain ip {TABLE} {SOURCES}",
         f"flush map ip {TABLE} {OWNED_IN}",
         f"flush map ip {TABLE} {OWNED_OUT}",
+        f"flush set ip {TABLE} {KEPT}",
         f"add element ip {TABLE} local {{ {', '.join(network.prefixes)} }}",
     ]
     if network.peered:
         lines.append(f"add element ip {TABLE} {PEERED} {{ {', '.join(network.peered)} }}")
+    if network.kept:
+        lines.append(f"add element ip {TABLE} {KEPT} {{ {', '.join(network.kept)} }}")
     for public, private in network.owned:
         lines.append(f"add element ip {TABLE} {OWNED_IN} {{ {public} : {private} }}")
         lines.append(f"add element ip {TABLE} {OWNED_OUT} {{ {private} : {public} }}")

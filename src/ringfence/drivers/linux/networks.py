@@ -135,7 +135,7 @@ def publish(router: Namespace, edge: Namespace) -> None:
     """Route to a router, from the edge, its way out, its public frontends and the addresses of single endpoints."""
     addresses = {address for address, _, _ in frontends(router, chains.FRONTENDS_PUBLIC)}
     owned = {str(public) for public, _ in elements(router, chains.OWNED_IN)}
-    links.publish(edge, index_of(router), frozenset(addresses | owned | _egress(router)))
+    links.publish(edge, index_of(router), frozenset(addresses | owned | _kept(router) | _egress(router)))
 
 
 def frontends(router: Namespace, table_map: str) -> Mapping[Frontend, str]:
@@ -157,6 +157,14 @@ def elements(namespace: Namespace, table_map: str) -> list[tuple[object, object]
             case {"map": {"elem": [*listed]}}:
                 return [(pair[0], pair[1]) for pair in listed]
     return []
+
+
+def _kept(router: Namespace) -> set[str]:
+    for entry in router.nft.query(f"list set ip {stamps.TABLE} {chains.KEPT}"):
+        match entry:
+            case {"set": {"elem": [*listed]}}:
+                return {str(address) for address in listed}
+    return set()
 
 
 def _egress(router: Namespace) -> set[str]:

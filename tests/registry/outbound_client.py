@@ -22,6 +22,8 @@ SUBSCRIPTION = os.environ["SUBSCRIPTION"]
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/limits"
 NETWORK = f"{GROUP}/providers/Microsoft.Network"
 WORKSPACE = f"{GROUP}/providers/Microsoft.MachineLearningServices/workspaces/limits"
+CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks"
+NETWORK_CONTRIBUTOR = "4d97b98b-1d4f-4787-a291-c67834d212e7"
 ACR_PULL = "7f951dda-4ed3-4680-a7ca-43fe172d538d"
 SCORING = {
     "name": "AllowScoring",
@@ -51,10 +53,10 @@ def run(data):
 
 
 class Cloud:
-    def __init__(self) -> None:
+    def __init__(self, audience: str = "https://management.azure.com") -> None:
         self._context = ssl.create_default_context()
         form = {"client_id": os.environ["CLIENT"], "client_secret": os.environ["SECRET"], "grant_type": "client_credentials"}
-        form["scope"] = "https://management.azure.com/.default"
+        form["scope"] = f"{audience}/.default"
         url = f"https://login.microsoftonline.com/{os.environ['TENANT']}/oauth2/v2.0/token"
         with urllib.request.urlopen(url, urllib.parse.urlencode(form).encode(), context=self._context) as answer:
             self._token = json.load(answer)["access_token"]
@@ -105,16 +107,39 @@ def setup() -> Any:
     space = {"addressSpace": {"addressPrefixes": ["10.1.0.0/16"]}, "subnets": [subnet]}
     cloud.arm("PUT", f"{NETWORK}/virtualNetworks/net", {"location": "eastus2", "properties": space})
     cloud.arm("PUT", WORKSPACE, {"location": "eastus2", "identity": {"type": "SystemAssigned"}, "properties": {}})
-    networking = {
-        "subnetId": f"{NETWORK}/virtualNetworks/net/subnets/nodes",
-        "serviceCidr": "10.0.0.0/16",
-        "dnsServiceIP": "10.0.0.10",
-        "dockerBridgeCidr": "172.17.0.1/16",
+    robot, secret = _service_principal()
+    _grant(NETWORK_CONTRIBUTOR, robot["id"], GROUP)
+    pool = {"name": "pool", "count": 1, "vmSize": "Standard_D3_v2", "mode": "System"}
+    pool["vnetSubnetID"] = f"{NETWORK}/virtualNetworks/net/subnets/nodes"
+    properties = {
+        "dnsPrefix": "limits",
+        "agentPoolProfiles": [pool],
+        "networkProfile": {"networkPlugin": "azure", "serviceCidr": "10.0.0.0/16", "dnsServiceIP": "10.0.0.10"},
+        "servicePrincipalProfile": {"clientId": robot["appId"], "secret": secret},
     }
-    inner = {"agentCount": 1, "clusterPurpose": "DevTest", "aksNetworkingConfiguration": networking}
-    body = {"location": "eastus2", "properties": {"computeType": "AKS", "properties": inner}}
-    cloud.arm("PUT", f"{WORKSPACE}/computes/aks", body)
+    cloud.arm("PUT", CLUSTER, {"location": "eastus2", "properties": properties})
+    attached = {"computeType": "AKS", "resourceId": CLUSTER, "properties": {"clusterPurpose": "DevTest"}}
+    cloud.arm("PUT", f"{WORKSPACE}/computes/aks", {"location": "eastus2", "properties": attached})
     return {}
+
+
+def _service_principal() -> tuple[Any, str]:
+    """What `az ad sp create-for-rbac` makes, and its secret."""
+    graph = Cloud("https://graph.microsoft.com")
+
+    def post(path: str, body: Any) -> Any:
+        return graph.call("POST", "graph.microsoft.com", f"/v1.0/{path}", body)[1]
+
+    application = post("applications", {"displayName": "robot"})
+    secret = post(f"applications/{application['id']}/addPassword", {"passwordCredential": {}})["secretText"]
+    return post("servicePrincipals", {"appId": application["appId"]}), secret
+
+
+def _grant(role: str, object_id: str, scope: str) -> None:
+    definition = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    asked = {"roleDefinitionId": definition, "principalId": object_id, "principalType": "ServicePrincipal"}
+    id = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid5(uuid.NAMESPACE_OID, scope)}"
+    Cloud().arm("PUT", id, {"properties": asked}, "2022-04-01")
 
 
 def rule(name: str, priority: str, access: str, destination: str) -> Any:
@@ -183,12 +208,10 @@ def limits(outside: str) -> Any:
     """Deployments into an open subnet, a closed one, and a closed one with the registry's tag allowed."""
     setup()
     found = {"open": deploy("first")}
-    uri = found["open"]["service"]["scoringUri"]
-    found["out_of_open"] = score(uri, outside)
+    found["out_of_open"] = score(found["open"]["service"]["scoringUri"], outside)
     rule("AllowVnet", "150", "Allow", "VirtualNetwork")
     rule("DenyAllOutbound", "200", "Deny", "*")
     found["closed"] = deploy("second")
-    found["out_of_closed"] = score(uri, outside)
     rule("AllowRegistry", "199", "Allow", "AzureContainerRegistry.eastus2")
     found["allowed"] = recovered("second")
     found["out_of_allowed"] = score(found["allowed"]["service"]["scoringUri"], outside)
@@ -223,18 +246,29 @@ def close_network() -> Any:
     return {}
 
 
-def close_admin(registry: str) -> Any:
-    return Cloud().arm("PATCH", registry, {"properties": {"adminUserEnabled": False}})
+def identity() -> Any:
+    """A registry whose admin user is off, and a cluster that is a service principal: without the way to Entra, without a role
+    on the registry, and with both."""
+    cloud, images = Cloud(), service("second")["registry"]
+    cloud.arm("PATCH", images, {"properties": {"adminUserEnabled": False}})
+    found = {"no_way": deploy("third")}
+    rule("AllowEntra", "198", "Allow", "AzureActiveDirectory")
+    found["no_role"] = told("third", "answered 401")
+    profile = cloud.arm("GET", CLUSTER)["properties"]["servicePrincipalProfile"]
+    graph = Cloud("https://graph.microsoft.com")
+    path = f"/v1.0/servicePrincipals(appId='{profile['clientId']}')"
+    _grant(ACR_PULL, graph.call("GET", "graph.microsoft.com", path)[1]["id"], images)
+    rule("AllowEntra", "197", "Allow", "AzureActiveDirectory")  # a change of the rules has hosts try again at once
+    found["both"] = recovered("third")
+    return found
 
 
-def let_pull(registry: str) -> Any:
-    """AcrPull on the registry for the identity of the one cluster."""
-    cloud = Cloud()
-    (cluster,) = cloud.arm("GET", f"{GROUP}/providers/Microsoft.ContainerService/managedClusters")["value"]
-    role = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{ACR_PULL}"
-    asked = {"roleDefinitionId": role, "principalId": cluster["identity"]["principalId"], "principalType": "ServicePrincipal"}
-    id = f"{registry}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid5(uuid.NAMESPACE_OID, registry)}"
-    return cloud.arm("PUT", id, {"properties": asked}, "2022-04-01")
+def told(name: str, words: str) -> Any:
+    """Wait until its log says so."""
+    end = time.monotonic() + 30
+    while words not in (found := service(name))["log"] and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
 
 
 def score(uri: str, host: str) -> Any:
@@ -244,9 +278,7 @@ def score(uri: str, host: str) -> Any:
         return json.load(answer)
 
 
-TASKS = {
-    task.__name__: task for task in (limits, behind_endpoint, close_network, service, deploy, recovered, close_admin, let_pull)
-}
+TASKS = {task.__name__: task for task in (limits, identity, behind_endpoint, close_network, service)}
 
 if __name__ == "__main__":
     print(json.dumps(TASKS[sys.argv[1]](*sys.argv[2:])))

@@ -12,6 +12,8 @@ import pytest
 from tests import clouds
 from tests.control.engine_world import COMPUTE, WORKSPACE, World
 
+from ringfence.api.arm.asked import Asked
+from ringfence.api.arm.registries import RegistryActions
 from ringfence.control.blobs import account_of
 from ringfence.control.content import Contents
 from ringfence.control.images import Images, Repository
@@ -19,7 +21,7 @@ from ringfence.control.publishing import Publisher
 from ringfence.control.registry_passwords import RegistryPasswords
 from ringfence.desired.state import Image, ImageBuild, Readiness
 from ringfence.drivers.base import Credential
-from ringfence.model import compute, registry
+from ringfence.model import compute, errors, registry
 from ringfence.model.resource import Snapshot
 from ringfence.policy import clusters, registries
 
@@ -146,3 +148,13 @@ def _until(true: object) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_an_import_is_refused_with_the_way_to_copy_and_nothing_changes(world: World, tmp_path: Path) -> None:
+    (made,) = world.engine.snapshot().of_type(registry.REGISTRY)
+    images = Images(world.store, Contents(tmp_path / "blobs", world.engine.new_id), world.engine.clock, world.engine.new_id)
+    actions = RegistryActions(world.engine, images, RegistryPasswords(world.store, lambda: "secret"))
+    asked = Asked(method="POST", path=f"{made.id}/importImage", query={}, headers={})
+    with pytest.raises(errors.Unsupported, match="skopeo copy") as refused:
+        actions.act(asked, made.id, "importimage")
+    assert refused.value.code == "NotSupported" and images.used_bytes(account_of(made)) == 0

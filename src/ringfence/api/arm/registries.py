@@ -43,8 +43,16 @@ class RegistryActions:
         self._engine, self._images, self._passwords = engine, images, passwords
 
     def act(self, asked: Asked, id: ResourceId, action: str) -> Response:
-        """`listCredentials` and `regenerateCredential`. Raises errors.Problem."""
+        """`listCredentials` and `regenerateCredential`; `importImage` is refused. Raises errors.Problem."""
         found = self._engine.get(id)
+        if action == "importimage":
+            host = registries.login_server(found)
+            raise errors.Unsupported(
+                "NotSupported",
+                f"Ringfence does not import images into {found.id}. Copy them through a location instead: "
+                f"skopeo copy docker://SOURCE docker://{host}/NAME:TAG",
+                target="importImage",
+            )
         assert isinstance(found.properties, registry.Registry)
         if not found.properties.admin_user_enabled:
             raise errors.Invalid(

@@ -165,7 +165,7 @@ _ROWS = (
     Row(
         type="Microsoft.ContainerRegistry/registries",
         versions=("2025-11-01", "2023-07-01", "2019-05-01"),
-        actions=frozenset({"listcredentials", "regeneratecredential"}),
+        actions=frozenset({"listcredentials", "regeneratecredential", "importimage"}),
     ),
     Row(type="Microsoft.MachineLearningServices/workspaces", versions=_ML, operations="workspaceOperationsStatus"),
     Row(

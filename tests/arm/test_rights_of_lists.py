@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.arm.arm_world import GROUP, NIC, NSG, SUBSCRIPTION, VNET, Arm, error
 from tests.arm.test_access import OTHER, SUBNET, alice, grant, interface, linked, refused
+from tests.arm.test_role_assignments import custom, guid
 
 _NETWORKS = "providers/Microsoft.Network/virtualNetworks"
 _READ = "Microsoft.Network/virtualNetworks/read"
@@ -88,3 +89,16 @@ def test_lists_of_access_are_refused_over_their_provider(arm: Arm, scope: str, k
     grant(arm, "Private DNS Zone Contributor", scope or "/")
     with alice(arm):
         assert arm.get(f"{at}/{kind}").status_code == 200
+
+
+def test_a_custom_role_is_assignable_where_its_writer_may_write_roles(arm: Arm) -> None:
+    arm.group()
+    arm.made(OTHER, {"location": "eastus2"})
+    grant(arm, "Owner", GROUP)
+    write, role = "Microsoft.Authorization/roleDefinitions/write", guid()
+    at = f"{GROUP}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    with alice(arm):
+        linked(arm.put(at, custom(assignableScopes=[GROUP, OTHER])), write, GROUP, write, OTHER)
+        assert arm.put(at, custom(assignableScopes=[GROUP])).status_code == 201
+    elsewhere = "/subscriptions/22222222-2222-3333-4444-555555555555"
+    error(arm.put(at, custom(assignableScopes=[elsewhere])), 403, "LinkedAuthorizationFailed")

@@ -7,7 +7,7 @@ What a role permits is `policy.access`; whether one may be written or may go is
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue, ValidationError
 from starlette.responses import Response
@@ -94,10 +94,20 @@ class RoleDefinitions:
             )
         old, now = self._engine.snapshot().get(self._id(name)), self._engine.clock()
         properties = self._read(asked, None if old is None else _asked(old))
+        self._linked(asked, scope, properties.assignable_scopes)
         draft = Resource(id=self._id(name), properties=properties, created_at=now, changed_at=now)
         accepted = self._engine.put(draft, caller=asked.caller)
         # 201 for an update as well: the management SDK takes nothing else.
         return answers.document(documents.custom(accepted.resource, documents.prefix(scope)), 201)
+
+    def _linked(self, asked: Asked, scope: str, assignable: Sequence[str]) -> None:
+        """Raises Forbidden (`LinkedAuthorizationFailed`), also for a subscription that is not this one."""
+        for place in assignable:
+            parts = place.lower().strip("/").split("/")
+            if parts[0] == "subscriptions" and parts[1:2] != [self._subscription.id]:
+                who = asked.caller.name or asked.caller.client_id
+                raise access.linked_failure(who, asked.caller.object_id, _WRITE, scope, _WRITE, place)
+            access.require_linked(self._engine.snapshot(), asked.caller, _WRITE, scope, _WRITE, place)
 
     def _delete(self, asked: Asked, scope: str, name: str) -> Response:
         access.require(self._engine.snapshot(), asked.caller, _DELETE, scope)

@@ -7,6 +7,7 @@ under `state["client_certificate"]` (DER), where there is one.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import logging
 import ssl
@@ -33,8 +34,9 @@ def protocol(choose: Callable[[str], ssl.SSLContext]) -> type[asyncio.Protocol]:
 class _Door(H11Protocol):
     """Plain until the handshake is over; then uvicorn's own, over the secured transport."""
 
+    @abc.abstractmethod
     def context(self, address: str) -> ssl.SSLContext:
-        raise NotImplementedError
+        """The TLS context for a local address."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         # Nothing may be read before TLS reads it.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import json
 import os
 import platform
@@ -17,9 +18,10 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, Self
 
 from ringfence.desired.state import Flow, Image, Key, Observed, Readiness
 from ringfence.drivers.base import Credential
@@ -204,7 +206,7 @@ class _Checked:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, pulls: Pulls, job: _Job, session: Session, entry: object, *, keep: bool):  # type: ignore[no-untyped-def]
+    def open(cls, pulls: Pulls, job: _Job, session: Session, entry: object, *, keep: bool) -> Iterator[Self]:
         if not isinstance(entry, dict) or not str(entry.get("digest", "")).startswith("sha256:"):
             raise BadImage("the manifest names a blob without a sha256 digest")
         digest, media_type = str(entry["digest"]), str(entry.get("mediaType", ""))
@@ -212,7 +214,7 @@ class _Checked:
         item = job.item
         if keep and kept.exists():
             os.utime(kept)
-            source: layers.Source = kept.open("rb")
+            source: BinaryIO | http.client.HTTPResponse = kept.open("rb")
             checked = cls(source, digest, media_type, None)
         else:
             source = session.blob(item.registry, item.repository, digest)
@@ -220,7 +222,7 @@ class _Checked:
         try:
             yield checked
         finally:
-            source.close()  # type: ignore[attr-defined]
+            source.close()
             checked.close()
 
     def read(self, size: int = -1, /) -> bytes:

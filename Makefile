@@ -12,8 +12,8 @@ demo: ## Run the main job: a private cluster, a model on it, and the evidence
 	@scripts/setup main clients
 	@.venv/bin/ringfence --state "$(CURDIR)/.state/demo" demo --client-python "$(CURDIR)/.venv-clients/bin/python"
 
-test: setup ## Run the tests, file by file on as many cores as there are, up to four
-	@.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: setup ## Run the tests, file by file, by one process more than there are cores (much of it is waiting), at most four
+	@.venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup ## ruff, mypy --strict on source and tests, import contracts
 	@.venv/bin/ruff check .

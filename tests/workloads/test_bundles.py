@@ -134,7 +134,11 @@ def test_a_later_file_is_not_written_through_a_link_of_an_archive(store: Store) 
     assert seen.readiness is Readiness.FAILED, "the link leads out of the folder of its archive"
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"x" * 5000), archive(entry("a", b"x" * 9000))[:-40]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"x" * 5000), archive(entry("a", b"x" * 9000))[:-40]],
+    ids=["empty", "text", "no tar", "cut off"],
+)
 def test_a_damaged_archive_is_a_fault_of_the_bundle(store: Store, content: bytes) -> None:
     seen = store.put(File(path="app/s.tar.gz", blob=store.blob(content), unpack=True))
     assert (seen.readiness, seen.code) == (Readiness.FAILED, "InvalidBundle")

@@ -3,8 +3,7 @@ az group create -n myresourcegroup -l eastus2 -o none
 az group create -n mygroup -l eastus2 -o none
 az group create -n myvnetresourcegroup -l eastus2 -o none
 az network nsg create -g mygroup -n mynetwork-nsg -o none
-az network vnet create -g mygroup -n mynetwork --address-prefixes 10.1.0.0/16 -o none
-az network vnet subnet create -g mygroup --vnet-name mynetwork -n default --address-prefixes 10.1.0.0/22 --network-security-group mynetwork-nsg -o none
+az network vnet create -g mygroup -n mynetwork --address-prefixes 10.1.0.0/16 --subnet-name default --subnet-prefixes 10.1.0.0/22 --network-security-group mynetwork-nsg -o none
 az network vnet subnet create -g mygroup --vnet-name mynetwork -n mysubnet --address-prefixes 10.1.4.0/24 -o none
 az network vnet create -g myvnetresourcegroup -n myvnetname --address-prefixes 10.2.0.0/16 --subnet-name default --subnet-prefixes 10.2.0.0/22 -o none
 for name in myworkspace myotherworkspace mythirdworkspace; do

@@ -6,10 +6,7 @@ deny() {
     --protocol '*' --source-address-prefixes '*' --destination-address-prefixes '*' --destination-port-ranges '*' -o none
 }
 allow() {
-  local priority=300 tag
-  for tag in "$@"; do
-    az network nsg rule create -g mygroup --nsg-name mynetwork-nsg -n "Allow${tag//./}" --priority $((priority++)) --direction Outbound \
-      --access Allow --protocol Tcp --source-address-prefixes '*' --destination-address-prefixes "$tag" --destination-port-ranges 443 -o none
-  done
+  az network nsg rule create -g mygroup --nsg-name mynetwork-nsg -n AllowRegistry --priority 300 --direction Outbound --access Allow \
+    --protocol Tcp --source-address-prefixes '*' --destination-address-prefixes "$1" --destination-port-ranges 443 -o none
 }
-if [ "$1" = open ]; then allow AzureContainerRegistry.eastus2 AzureActiveDirectory Storage.eastus2; else deny; fi
+if [ "$1" = open ]; then allow AzureContainerRegistry.eastus2; else deny; fi

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ringfence.sandbox.errors import Refused
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("up", "down", "status", "doctor", "exec", "shell", "env", "logs", "demo")
 
@@ -106,3 +108,9 @@ def test_the_demo_without_clients_names_the_remedy(tmp_path: Path) -> None:
 def test_completion_can_be_had() -> None:
     shown = ringfence("--show-completion", "bash", _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
     assert shown.returncode == 0 and "_RINGFENCE_COMPLETE" in shown.stdout
+
+
+def test_a_refusal_says_what_to_do_by_its_code_first() -> None:
+    assert "start the sign-in again" in Refused(404, "CodeNotFound", "no code").remedy
+    assert "`ringfence status`" in Refused(404, "LocationNotFound", "no location").remedy
+    assert "`ringfence logs control`" in Refused(500, "InternalServerError", "broken").remedy

@@ -12,6 +12,7 @@ Exit codes are chosen in `cli`; what an error looks like on a terminal is decide
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -59,12 +60,14 @@ class Refused(SandboxError):
     """code: the code of the control plane's error body (`SubnetIsFull`); status: its HTTP status."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(f"{message} ({code})", _REMEDIES.get(status, "see `ringfence logs control`"))
+        super().__init__(f"{message} ({code})", _REMEDIES.get(code) or _REMEDIES.get(status, "see `ringfence logs control`"))
         self.status = status
         self.code = code
 
 
-_REMEDIES = {
+#: By code, where that says more than the status.
+_REMEDIES: Mapping[str | int, str] = {
+    "CodeNotFound": "start the sign-in again, and answer the code that it shows then",
     400: "change the request as the message says",
     404: "`ringfence status` lists the locations, clusters and services that exist",
     409: "end what the message names, or wait for it",
